@@ -252,7 +252,7 @@ fn step_memory(step: &Step) -> usize {
             let fixed = prefix.len().saturating_add(size_of_val(&**refused));
             refusals.fold(fixed.saturating_add(FIELD), usize::saturating_add)
         }
-        Step::Limit(_) => FIELD.saturating_mul(2),
+        Step::Limit(_) | Step::Rules(_) => FIELD.saturating_mul(2),
         Step::Count(_) => 0,
     };
     more.saturating_add(size_of::<Step>())

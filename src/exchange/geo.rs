@@ -60,14 +60,34 @@ impl Geo {
         self.asn.is_some()
     }
 
+    /// The field that names the country.
+    pub fn country_field(&self) -> Option<&HeaderName> {
+        self.country.as_ref()
+    }
+
+    /// The field that names the autonomous system.
+    pub fn asn_field(&self) -> Option<&HeaderName> {
+        self.asn.as_ref()
+    }
+
     /// The country that a request comes from.
     pub fn country(&self, headers: &Headers) -> Located<Country> {
-        self.read(self.country.as_ref(), headers, Country::parse)
+        self.country_in(one(self.country.as_ref(), headers))
     }
 
     /// The autonomous system that it comes from.
     pub fn asn(&self, headers: &Headers) -> Located<Asn> {
-        self.read(self.asn.as_ref(), headers, Asn::parse)
+        self.asn_in(one(self.asn.as_ref(), headers))
+    }
+
+    /// The country that is named by what a request has in that field.
+    pub fn country_in(&self, value: Result<Option<&[u8]>, Repeated>) -> Located<Country> {
+        self.read(self.has_country(), value, Country::parse)
+    }
+
+    /// The autonomous system that is named by what it has in that field.
+    pub fn asn_in(&self, value: Result<Option<&[u8]>, Repeated>) -> Located<Asn> {
+        self.read(self.has_asn(), value, Asn::parse)
     }
 
     /// The country that the proxy names; none if it names none that can be read.
@@ -90,13 +110,13 @@ impl Geo {
 
     fn read<T>(
         &self,
-        name: Option<&HeaderName>,
-        headers: &Headers,
+        has_field: bool,
+        value: Result<Option<&[u8]>, Repeated>,
         parse: fn(&[u8]) -> Option<T>,
     ) -> Located<T> {
-        match one(name, headers) {
+        match value {
             Ok(Some(value)) => parse(value).map_or(Located::Unknown, Located::At),
-            Ok(None) if name.is_some() && self.missing == MissingGeo::Nowhere => Located::Nowhere,
+            Ok(None) if has_field && self.missing == MissingGeo::Nowhere => Located::Nowhere,
             Ok(None) | Err(Repeated) => Located::Unknown,
         }
     }

@@ -502,3 +502,140 @@ fn a_token_in_a_field_that_resembles_another_is_judged_by_asking() {
         }
     }
 }
+
+/// The whole document with these rules on its route.
+fn with_rules(rules: Value) -> Value {
+    let mut document = whole_document(0);
+    document["providers"]["corp"]["roles"] = json!({ "from": ["roles"] });
+    document["routes"][0]["access"] = json!({ "rules": rules });
+    document
+}
+
+/// A token of a reader of the tenant `orders`.
+fn reader() -> Headers {
+    let claims = json!({ "scope": "read", "roles": ["reader"], "client_id": "shop", "tenants": ["orders"], "level": 3 });
+    with_token("p256", &claims)
+}
+
+#[test]
+fn requests_that_rules_allow_stay_on_their_plan() {
+    let allow = |rest: Value| {
+        let mut rule = json!({ "name": "a", "action": "allow" });
+        for (name, value) in rest.as_object().into_iter().flatten() {
+            rule[name] = value.clone();
+        }
+        rule
+    };
+    let deny = |rest: Value| {
+        let mut rule = allow(rest);
+        rule["name"] = json!("d");
+        rule["action"] = json!("deny");
+        rule
+    };
+    let all = || allow(json!({ "to": { "methods": ["GET", "POST"] } }));
+    for (rules, expected) in [
+        (json!([allow(json!({ "from": { "roles": ["reader"] }, "to": { "methods": ["GET"], "paths": [{ "prefix": "/orders" }] } }))]), 3),
+        (json!([allow(json!({ "from": { "roles": ["writer"] } }))]), 0),
+        (json!([allow(json!({ "from": { "scopes": ["read"], "clients": ["shop"], "subjects": ["alice"], "credentials": ["jwt"], "authorities": ["corp"] } }))]), 3),
+        (json!([allow(json!({ "from": { "issuers": [{ "suffix": "example.com/" }], "not_roles": ["suspended"] } }))]), 3),
+        (json!([allow(json!({ "to": { "hosts": ["*.example.com"], "paths": [{ "regex": "/o.*" }, "/x"] } }))]), 3),
+        (json!([allow(json!({ "when": [{ "claim": "level", "range": { "minimum": 3 } }, { "claim": "tenants", "includes": "orders" }] }))]), 3),
+        (json!([allow(json!({ "when": [{ "claim": "level", "range": { "minimum": 4 } }] }))]), 0),
+        (json!([allow(json!({ "when": [{ "claim": "level", "includes": "a" }] }))]), 0),
+        (json!([allow(json!({ "not_before": "2020-01-01T00:00:00Z", "weekly": [{}] }))]), 3),
+        (json!([allow(json!({ "not_after": "2020-01-01T00:00:00Z" }))]), 0),
+        (json!([all(), deny(json!({ "from": { "addresses": ["203.0.113.0/24"] } }))]), 3),
+        (json!([all(), deny(json!({ "from": { "addresses": ["192.0.2.0/24"] } }))]), 0),
+        (json!([all(), deny(json!({ "from": { "countries": ["FR"] } }))]), 3),
+        (json!([all(), deny(json!({ "from": { "countries": ["DE"] } }))]), 0),
+        (json!([all(), deny(json!({ "from": { "asns": [64512] } }))]), 0),
+        (json!([all(), deny(json!({ "from": { "roles": ["suspended"] } }))]), 3),
+        (json!([all(), deny(json!({ "from": { "roles": ["reader"] } }))]), 0),
+        // What is in shadow mode leaves the plan where it would have said something.
+        (json!([all(), deny(json!({ "from": { "roles": ["reader"] }, "mode": "shadow" }))]), 0),
+        (json!([all(), deny(json!({ "from": { "roles": ["other"] }, "mode": "shadow" }))]), 3),
+        (json!([all(), deny(json!({ "from": { "addresses": ["203.0.113.1"] }, "mode": "shadow" }))]), 3),
+        (json!([all(), deny(json!({ "from": { "addresses": ["192.0.2.1"] }, "percent": 0 }))]), 0),
+        (json!([allow(json!({ "percent": 100 })), deny(json!({ "from": { "roles": ["other"] }, "percent": 40 }))]), 3),
+        (json!([allow(json!({ "mode": "shadow" })), { "name": "b", "action": "allow", "from": { "roles": ["reader"] } }]), 3),
+        // Fields of the document's choice, only where the rest holds.
+        (json!([all(), deny(json!({ "to": { "methods": ["DELETE"] }, "when": [{ "header": "x-a", "exists": true }] }))]), 3),
+        (json!([all(), deny(json!({ "when": [{ "header": "x-a", "exists": true }] }))]), 0),
+        (json!([all(), deny(json!({ "when": [{ "query": "a", "exists": true }] }))]), 0),
+        (json!([all(), deny(json!({ "when": [{ "body": "/a", "exact": "b" }] }))]), 0),
+    ] {
+        let mut document = with_rules(rules);
+        document["geo"] = json!({ "country": "x-country", "asn": "x-asn" });
+        let mut request = reader();
+        request.push(b"x-country", b"de");
+        assert_eq!(planned(&document, &request, 4), expected, "{}", document["routes"]);
+    }
+}
+
+#[test]
+fn rules_of_objects_and_of_all_routes_are_on_plans() {
+    let mut document = with_rules(json!([{
+        "name": "own", "action": "allow",
+        "when": [{ "path_variable": "tenant", "in": { "claim": "tenants" } }],
+    }]));
+    document["routes"][0]["match"]["path"] = json!({ "template": "/{tenant}/{id}" });
+    assert_eq!(planned(&document, &reader(), 4), 3);
+    let others = with_token("p256", &json!({ "tenants": ["a"] }));
+    assert_eq!(planned(&document, &others, 4), 0);
+    let mut document = whole_document(0);
+    document["access_rules"] = json!({
+        "blocked": { "action": "deny", "everywhere": true, "from": { "addresses": ["203.0.113.0/24"] } },
+        "stolen": { "action": "deny", "everywhere": true, "from": { "subjects": ["mallory"] } },
+    });
+    assert_eq!(planned(&document, &good_request("alice"), 4), 3);
+    assert_eq!(planned(&document, &good_request("mallory"), 4), 0);
+    let lacking = with(&[("authorization", "")]);
+    assert_eq!(planned(&document, &lacking, 4), 4, "no token");
+    document["access_rules"]["blocked"]["from"]["addresses"] = json!(["192.0.2.0/24"]);
+    assert_eq!(planned(&document, &lacking, 4), 0, "denied before");
+}
+
+#[test]
+fn what_a_limit_refuses_is_not_counted_as_allowed() {
+    let rules = json!([{ "name": "readers", "action": "allow", "from": { "roles": ["reader"] } }]);
+    for key in ["client_address", "subject"] {
+        let mut document = with_rules(rules.clone());
+        let limit = &mut document["defaults"]["rate_limits"][0];
+        limit["key"] = json!([key]);
+        limit["token_bucket"] =
+            json!({ "max_tokens": 3, "tokens_per_fill": 1, "fill_interval": "10s" });
+        let both = both(&document);
+        for _ in 0..6 {
+            both.exchange(&reader(), BodyState::Complete, &answer());
+        }
+        assert_eq!(both.planned.0.planned(), 5, "{key}");
+        let counted = counted(&both.planned.0, &both.planned.1);
+        let name = "access_rule.readers.allowed";
+        let (_, allowed) = counted.iter().find(|(each, _)| each.ends_with(name)).unwrap();
+        assert!(allowed.contains('3'), "{allowed}");
+    }
+}
+
+#[test]
+fn a_block_in_shadow_mode_is_on_plans_where_it_would_allow() {
+    let mut document = with_rules(json!([
+        { "name": "readers", "action": "allow", "from": { "roles": ["reader"] } },
+        { "name": "none", "action": "deny", "to": { "methods": ["TRACE"] } },
+    ]));
+    document["routes"][0]["access"]["mode"] = json!("shadow");
+    assert_eq!(planned(&document, &reader(), 4), 3);
+    assert_eq!(planned(&document, &good_request("alice"), 4), 0);
+}
+
+#[test]
+fn the_rule_of_one_caller_among_a_thousand_is_found_on_the_plan() {
+    for count in [1, 9, 1000] {
+        let rules: Vec<Value> = (0..count)
+            .map(|number| match number % 2 {
+                0 => json!({ "name": format!("r{number}"), "action": "allow", "from": { "clients": [format!("c{number}"), "shop"] }, "to": { "paths": [{ "prefix": format!("/orders/{}", number + 1) }] } }),
+                _ => json!({ "name": format!("r{number}"), "action": "deny", "from": { "roles": [format!("role-{number}")] } }),
+            })
+            .collect();
+        assert_eq!(planned(&with_rules(rules.into()), &reader(), 4), 3, "{count}");
+    }
+}

@@ -89,7 +89,10 @@ impl Drafted {
         let mut draft = Draft::new(names);
         let mut parts = Vec::new();
         for (place, step) in chain.steps.iter().enumerate() {
-            (step.mode == Mode::Enforce).then(|| step.policy.plan(&mut draft))??;
+            match step.mode {
+                Mode::Enforce => step.policy.plan(&mut draft)?,
+                Mode::Shadow => step.policy.plan_in_shadow(&mut draft)?,
+            }
             parts.resize(draft.steps.len(), place);
         }
         let Draft {
@@ -150,7 +153,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
                 let (refusal, counter) = limit.refusal();
                 full = writing.refused(refusal, Some(*part), Some(&**limit), Some(counter));
             }
-            Step::OneOf(_) | Step::Count(_) => {}
+            Step::OneOf(_) | Step::Rules(_) | Step::Count(_) => {}
         }
     }
     for step in &mut steps {

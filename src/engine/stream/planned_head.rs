@@ -17,7 +17,8 @@ use crate::plan::{
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{
-    AcceptedToken, Caller, Charge, Fields, JudgedToken, Limit, RefusedToken, Step, Tokens,
+    AcceptedToken, AllowedBy, Caller, Charge, Fields, JudgedToken, Limit, PlannedHead,
+    RefusedToken, Rules, Step, Tokens,
 };
 use portcullis_exchange::refusal::{Detail, Refusal, Reply};
 
@@ -189,6 +190,8 @@ impl Stream {
         }
         let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
         let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
+        // No two lists on one plan allow requests.
+        let mut allowed: Option<(usize, &Rc<dyn Rules>, AllowedBy)> = None;
         let mut asked = plan.steps.len();
         let mut counters = [None; MOST_STEPS];
         for (index, step) in plan.steps.iter().enumerate() {
@@ -226,6 +229,21 @@ impl Stream {
                     }
                 }
                 Step::Limit(each) => limit = Some((index, each)),
+                Step::Rules(rules) => {
+                    let head = PlannedHead {
+                        host_name: named,
+                        method,
+                        path,
+                        fields,
+                        principal: judged.accepted.as_ref().map(|each| &each.principal),
+                        connection,
+                        arrived: self.started.unwrap_or_default(),
+                    };
+                    let by = rules.allow(&head, host)?;
+                    if by != AllowedBy::Default {
+                        allowed = Some((index, rules, by));
+                    }
+                }
                 Step::Count(counter) => note(&mut counters, index, Some(*counter)),
             }
         }
@@ -276,6 +294,9 @@ impl Stream {
         self.memory.shrink_to(need);
         for counter in counters.iter().take(asked).flatten() {
             host.count(*counter);
+        }
+        if let Some((_, rules, by)) = allowed.filter(|(index, ..)| *index < asked) {
+            rules.count(by);
         }
         match plan.refused(judged.end) {
             None => host.count(Outcome::Allowed.counter()),

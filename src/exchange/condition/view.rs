@@ -45,6 +45,8 @@ enum Head<'v> {
         variables: Option<&'v dyn PathVariables>,
         query: OnceCell<Result<Vec<Pair<'v>>, Malformed>>,
     },
+    /// A path that can be read in one way alone, and of which nothing else is known yet.
+    Path(&'v str, Option<&'v dyn PathVariables>),
     /// Gone, but for what was kept.
     Gone(&'v Kept),
 }
@@ -64,6 +66,20 @@ impl<'v> View<'v> {
             claims: None,
             body: None,
             effort: request.effort,
+        }
+    }
+
+    /// A request of which nothing is known yet but its path, which can be read in one way alone.
+    pub fn of_path(
+        path: &'v str,
+        variables: Option<&'v dyn PathVariables>,
+        effort: &'v Effort,
+    ) -> Self {
+        Self {
+            head: Head::Path(path, variables),
+            claims: None,
+            body: None,
+            effort,
         }
     }
 
@@ -125,6 +141,7 @@ impl<'v> View<'v> {
                     false => Ok(value),
                 }
             }
+            Head::Path(..) => Err(Undecidable::NotYet),
             Head::Gone(kept) => kept.header(name),
         }
     }
@@ -133,6 +150,7 @@ impl<'v> View<'v> {
     pub(super) fn parameter(&self, name: &str) -> Result<Option<&str>, Undecidable> {
         let (request, query) = match &self.head {
             Head::Here { request, query, .. } => (request, query),
+            Head::Path(..) => return Err(Undecidable::NotYet),
             Head::Gone(kept) => return kept.parameter(name),
         };
         let bytes = request.query().unwrap_or_default();
@@ -158,6 +176,7 @@ impl<'v> View<'v> {
     pub(super) fn readings(&self) -> usize {
         match &self.head {
             Head::Here { request, .. } => request.target.readings().count(),
+            Head::Path(..) => 1,
             Head::Gone(kept) => kept.readings(),
         }
     }
@@ -176,6 +195,10 @@ impl<'v> View<'v> {
                 path.zip(*variables).and_then(|((path, any_case), all)| {
                     Some((all.value(name, path)?, Letters::of(any_case)))
                 })
+            }
+            Head::Path(path, variables) => {
+                let value = variables.and_then(|all| all.value(name, path));
+                value.map(|value| (value, Letters::AsWritten))
             }
             Head::Gone(kept) => kept.variable(name, reading),
         };

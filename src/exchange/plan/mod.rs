@@ -67,6 +67,8 @@ pub enum Step {
     /// A limit has room for it. A plan has one at most, which is charged after all else has been asked:
     /// a request that left its plan after that would be charged twice.
     Limit(Rc<dyn Limit>),
+    /// Rules allow it.
+    Rules(Rc<dyn Rules>),
     /// Nothing is asked; this is counted.
     Count(Counter),
 }
@@ -202,6 +204,44 @@ pub struct AcceptedToken {
     pub edits: Rc<[Edit]>,
     /// What records say of it, once that has been noted.
     pub words: Option<Rc<str>>,
+}
+
+/// Rules of who may do what, as far as they allow a request.
+pub trait Rules {
+    /// By which rule they do. None if they do not, or that is not so plain: the request leaves the plan then.
+    /// Looking has no effect that can be seen.
+    fn allow(&self, request: &PlannedHead<'_>, host: &dyn Host) -> Option<AllowedBy>;
+
+    /// Counts a request that was allowed so, once it is certain that it stays on the plan.
+    fn count(&self, allowed: AllowedBy);
+}
+
+/// By what a request is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowedBy {
+    /// By the rule at that place.
+    Rule(usize),
+    /// By none: nothing denies it, which is enough.
+    Default,
+}
+
+/// The head of a request on a plan, and what is known of it so far.
+#[derive(Clone, Copy, Debug)]
+pub struct PlannedHead<'h> {
+    /// The host, in its one spelling.
+    pub host_name: &'h str,
+    /// The method.
+    pub method: &'h str,
+    /// The path, which can be read in one way alone.
+    pub path: &'h str,
+    /// The fields that plans read.
+    pub fields: &'h Fields,
+    /// Whom an accepted token names.
+    pub principal: Option<&'h Principal>,
+    /// What is known of the client's connection.
+    pub connection: &'h Connection,
+    /// When it came.
+    pub arrived: Duration,
 }
 
 /// A limit that can be asked on a plan.
@@ -356,6 +396,12 @@ impl Reply {
 impl fmt::Debug for dyn Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tokens(..)")
+    }
+}
+
+impl fmt::Debug for dyn Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rules(..)")
     }
 }
 

@@ -303,6 +303,12 @@ pub trait Policy {
         None
     }
 
+    /// The same for a part in shadow mode: requests of which it would note something leave the plan.
+    fn plan_in_shadow(&self, draft: &mut Draft<'_>) -> Option<()> {
+        let _ = draft;
+        None
+    }
+
     /// What it says of itself, once, while the document is compiled.
     fn declares(&self) -> Declaration {
         Declaration::default()

@@ -224,10 +224,17 @@ impl PathPattern {
     /// # Errors
     /// [`TooCostly`] when that is not known.
     pub fn matches(&self, target: &Target, effort: &Effort) -> Result<bool, TooCostly> {
-        let path = target.path();
-        if target.any_case() {
-            return self.matches_any_case(path, effort);
+        match target.any_case() {
+            true => self.matches_any_case(target.path(), effort),
+            false => self.matches_path(target.path(), effort),
         }
+    }
+
+    /// Whether a path in its one spelling fits, where upper and lower case differ.
+    ///
+    /// # Errors
+    /// [`TooCostly`] when that is not known.
+    pub fn matches_path(&self, path: &str, effort: &Effort) -> Result<bool, TooCostly> {
         Ok(match self {
             PathPattern::Exact(exact) => path == exact,
             PathPattern::Prefix(prefix) => is_below(path, prefix),

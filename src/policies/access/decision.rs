@@ -118,11 +118,19 @@ fn any_or_none(mut truths: impl Iterator<Item = Truth>) -> Truth {
 }
 
 /// Whether a field holds, as it is written.
-pub(super) fn field_holds(rule: &AccessRule, test: &FieldTest, asked: &dyn RequestFacts) -> Truth {
+pub(super) fn field_holds(
+    rule: &AccessRule,
+    test: &FieldTest,
+    asked: &(impl RequestFacts + ?Sized),
+) -> Truth {
     asked.field(rule, test).negated_if(test.is_negated)
 }
 
-fn one_matches(groups: &[Group], rule: &AccessRule, asked: &dyn RequestFacts) -> Truth {
+fn one_matches(
+    groups: &[Group],
+    rule: &AccessRule,
+    asked: &(impl RequestFacts + ?Sized),
+) -> Truth {
     let holds = |test| field_holds(rule, test, asked);
     any_or_none(
         groups
@@ -132,7 +140,7 @@ fn one_matches(groups: &[Group], rule: &AccessRule, asked: &dyn RequestFacts) ->
 }
 
 /// Whether a rule matches.
-pub(super) fn matches(rule: &AccessRule, asked: &dyn RequestFacts) -> Truth {
+pub(super) fn matches(rule: &AccessRule, asked: &(impl RequestFacts + ?Sized)) -> Truth {
     if !asked.time(&rule.schedule) {
         return Truth::No;
     }

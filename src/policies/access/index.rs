@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use portcullis_exchange::route::{PathIndex, PathPattern};
 use portcullis_exchange::target::fold_case;
-use portcullis_wire::effort::Effort;
+use portcullis_wire::effort::{Effort, TooCostly};
 use portcullis_wire::sort;
 
 use super::caller::{self, TextField};
@@ -80,6 +80,21 @@ impl RuleList {
         }
     }
 
+    /// Hands the places of the rules that may match to `visit`, in any order and perhaps more than once, until
+    /// it returns none. Every other one does not match.
+    pub(super) fn visit<'c>(
+        &self,
+        sought: Sought<'_>,
+        paths: impl Iterator<Item = &'c str>,
+        callers: impl Fn() -> Option<CallerIdentity<'c>>,
+        visit: impl FnMut(usize) -> Option<()>,
+    ) -> Option<()> {
+        match &self.index {
+            None => (0..self.rules.len()).try_for_each(visit),
+            Some(index) => index.visit(sought, paths, || callers().into_iter(), visit),
+        }
+    }
+
     /// About how many bytes it takes beside the rules themselves.
     pub(super) fn memory(&self) -> usize {
         let index = self.index.as_ref().map_or(0, RuleIndex::memory);
@@ -143,40 +158,77 @@ impl RuleIndex {
 
     /// The places of the rules that may match, in order, each once.
     pub(super) fn candidates(&self, head: &Head<'_>) -> Vec<usize> {
-        let mut found = self.rest.clone();
+        let mut found = Vec::new();
         let request = head.request();
-        if !self.path_rules.is_empty() {
-            for (path, _) in request.target.readings() {
-                let path = without_case(path);
-                let entries = self.paths.lists(&path).flatten();
-                found.extend(entries.filter_map(|entry| self.path_rules.get(*entry)));
-            }
-        }
-        if !self.methods.is_empty() {
-            let method = request.method().to_ascii_uppercase();
-            let rules = self.methods.get(&*method);
-            found.extend(rules.into_iter().flatten());
-        }
-        for (field, texts) in TextField::ALL.into_iter().zip(&self.texts) {
+        let sought = Sought {
+            method: request.method(),
+            effort: request.effort,
+        };
+        let paths = request.target.readings().map(|(path, _)| path);
+        self.visit(
+            sought,
+            paths,
             // A denial may mean another than who calls.
-            for caller in head.callers().all() {
-                match caller {
-                    CallerIdentity::KnownLater => found.extend(&texts.all),
-                    CallerIdentity::Known(principal) if !texts.all.is_empty() => {
-                        let mut add = |text: &str| texts.find(text, request.effort, &mut found);
-                        let truth = caller::one_of(principal, field, &mut add);
-                        if truth != Truth::No {
-                            found.extend(&texts.all);
-                        }
-                    }
-                    // Nothing is known of nobody, so no such rule matches.
-                    CallerIdentity::Known(_) | CallerIdentity::Nobody => {}
-                }
-            }
-        }
+            || head.callers().all(),
+            |place| {
+                found.push(place);
+                Some(())
+            },
+        );
         sort::sort(&mut found, Ord::cmp);
         found.dedup();
         found
+    }
+
+    /// Hands the places of the rules that may match to `visit`, in any order and perhaps more than once, until
+    /// it returns none.
+    fn visit<'c, C: Iterator<Item = CallerIdentity<'c>>>(
+        &self,
+        sought: Sought<'_>,
+        paths: impl Iterator<Item = &'c str>,
+        callers: impl Fn() -> C,
+        mut visit: impl FnMut(usize) -> Option<()>,
+    ) -> Option<()> {
+        self.rest.iter().copied().try_for_each(&mut visit)?;
+        if !self.path_rules.is_empty() {
+            for path in paths {
+                let path = without_case(path);
+                for entry in self.paths.lists(&path).flatten() {
+                    visit(*self.path_rules.get(*entry)?)?;
+                }
+            }
+        }
+        if !self.methods.is_empty() {
+            let method = in_capitals(sought.method);
+            let rules = self.methods.get(&*method).into_iter().flatten();
+            rules.copied().try_for_each(&mut visit)?;
+        }
+        let all = TextField::ALL.into_iter().zip(&self.texts);
+        for (field, texts) in all.filter(|(_, texts)| !texts.all.is_empty()) {
+            for caller in callers() {
+                let principal = match caller {
+                    CallerIdentity::Known(principal) => principal,
+                    CallerIdentity::KnownLater => {
+                        texts.all.iter().copied().try_for_each(&mut visit)?;
+                        continue;
+                    }
+                    // Nothing is known of nobody, so no such rule matches.
+                    CallerIdentity::Nobody => continue,
+                };
+                let mut goes_on = Some(());
+                let mut find = |text: &str| {
+                    let found = texts.find(text, sought.effort)?;
+                    goes_on = found.iter().copied().try_for_each(&mut visit);
+                    Ok(goes_on.is_none())
+                };
+                let truth = caller::one_of(principal, field, &mut find);
+                goes_on?;
+                if truth != Truth::No {
+                    texts.all.iter().copied().try_for_each(&mut visit)?;
+                }
+            }
+        }
+        Some(())
     }
 
     fn memory(&self) -> usize {
@@ -190,16 +242,26 @@ impl RuleIndex {
 }
 
 impl TextIndex {
-    /// Adds the rules of a text.
-    fn find(
-        &self,
-        text: &str,
-        effort: &Effort,
-        found: &mut Vec<usize>,
-    ) -> Result<bool, portcullis_wire::effort::TooCostly> {
+    /// The rules of a text.
+    fn find(&self, text: &str, effort: &Effort) -> Result<&[usize], TooCostly> {
         effort.spend((text.len() as u64 / BYTES_FOUND_BY_A_STEP).saturating_add(1))?;
-        found.extend(self.by_text.get(text).into_iter().flatten());
-        Ok(false)
+        let found = self.by_text.get(text);
+        Ok(found.map_or(&[], Vec::as_slice))
+    }
+}
+
+/// What rules are sought by, beside paths and callers.
+#[derive(Clone, Copy)]
+pub(super) struct Sought<'s> {
+    pub(super) method: &'s str,
+    pub(super) effort: &'s Effort,
+}
+
+/// A method as all but a few are written.
+fn in_capitals(method: &str) -> Cow<'_, str> {
+    match method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        true => Cow::Owned(method.to_ascii_uppercase()),
+        false => Cow::Borrowed(method),
     }
 }
 

@@ -9,6 +9,7 @@ use portcullis_exchange::condition::{BodyAhead, BodyMembers, BodyPlan};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{ApiOperations, BodyState, Exchange, Facts};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     Declaration, Misfits, Placement, Policy, RouteCredentials, RoutePath, Verdict,
 };
@@ -54,7 +55,7 @@ pub(super) enum Task {
 }
 
 /// How much explaining a refusal may cost.
-const EXPLAINING: u64 = 50_000;
+const EXPLAINING: u64 = 10_000;
 
 impl Policy for Judge {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
@@ -84,7 +85,7 @@ impl Policy for Judge {
             Task::Enforce => head,
             Task::Try => head.at_cost_of(&own),
         };
-        let caller = ShareOfCaller::new(facts, host);
+        let caller = ShareOfCaller::new(facts.principal.as_ref(), &facts.connection, host);
         let in_force = |rule: &AccessRule| caller.meets(rule);
         let candidates = self.rules.candidates(&head);
         let all = || candidates.iter().map(|rule| &***rule);
@@ -93,7 +94,11 @@ impl Policy for Judge {
         let decision = match (self.task, decision) {
             (Task::Enforce, decision) => decision,
             (Task::Try, Decision::Later) => Decision::Later,
-            (Task::Try, Decision::Allowed(_)) => decide(all(), self.fallback, &head),
+            (Task::Try, Decision::Allowed(_)) => match decide(all(), self.fallback, &head) {
+                // What is in force has counted it.
+                Decision::Allowed(_) => return Verdict::Pass,
+                decision => decision,
+            },
             (Task::Try, _) => return Verdict::Pass,
         };
         if let Decision::Later = decision {
@@ -110,8 +115,8 @@ impl Policy for Judge {
         }
         let head = head.at_cost_of(&explaining);
         let tried = all().filter(|rule| !in_force(rule));
-        // One that does not match may come close.
-        let rules = self.rules.all().iter().map(|rule| &**rule);
+        // One that does not match may come close, first of all one that the index finds.
+        let rules = all().chain(self.rules.all().iter().map(|rule| &**rule));
         let in_force = rules.filter(|rule| in_force(rule));
         self.settle(decision, in_force, tried, &head, host)
     }
@@ -135,11 +140,25 @@ impl Policy for Judge {
         let decision = decide(kept.rules(false), self.fallback, &whole);
         let decision = match (self.task, decision) {
             (Task::Enforce, decision) => decision,
-            (Task::Try, Decision::Allowed(_)) => decide(kept.rules(true), self.fallback, &whole),
+            (Task::Try, Decision::Allowed(_)) => {
+                match decide(kept.rules(true), self.fallback, &whole) {
+                    // What is in force has counted it.
+                    Decision::Allowed(_) => return Verdict::Pass,
+                    decision => decision,
+                }
+            }
             (Task::Try, _) => return Verdict::Pass,
         };
         let whole = Whole::new(&kept, body.facts, &members, &explaining);
         self.settle(decision, kept.rules(false), iter::empty(), &whole, host)
+    }
+
+    fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
+        self.put_on(draft, Effect::Enforced)
+    }
+
+    fn plan_in_shadow(&self, draft: &mut Draft<'_>) -> Option<()> {
+        self.put_on(draft, Effect::Shadow)
     }
 
     fn placed(&self, route: Placement) {

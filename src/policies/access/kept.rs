@@ -50,7 +50,7 @@ impl Kept {
         let mut places = Vec::new();
         let mut memory = budget::reserve(Share::Streams, 0)?;
         for (rule, is_in_force) in rules {
-            if matches(rule, asked) == Truth::No {
+            if matches(rule, asked as &dyn RequestFacts) == Truth::No {
                 continue;
             }
             let parts_size = rule.parts.saturating_mul(size_of::<Truth>());

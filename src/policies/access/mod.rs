@@ -23,6 +23,7 @@ mod kept;
 mod operations;
 mod overlap;
 mod peer;
+mod planned;
 mod read;
 pub mod refusals;
 mod request;

@@ -123,8 +123,8 @@ impl RequestFacts for Head<'_> {
     fn field(&self, rule: &AccessRule, test: &FieldTest) -> Truth {
         let (effort, known) = (self.request.effort, &self.known);
         match &test.values {
-            Values::Hosts(hosts) => to::is_host(hosts, &self.request),
-            Values::Methods(methods) => to::is_method(methods, &self.request),
+            Values::Hosts(hosts) => to::is_host(hosts, self.request.host(), effort),
+            Values::Methods(methods) => to::is_method(methods, self.request.method(), effort),
             Values::Paths(paths) => {
                 let target = self.request.target;
                 let others = || target.other_readings().collect();
@@ -148,13 +148,7 @@ impl RequestFacts for Head<'_> {
             }
             Values::Asns(geo, systems) => {
                 let place = geo.asn(self.request.headers);
-                from::is_located(place, |asn| {
-                    let own = AsnRange {
-                        first: asn,
-                        last: asn,
-                    };
-                    systems.iter().any(|range| range.contains(&own))
-                })
+                from::is_located(place, |asn| AsnRange::has(systems, asn))
             }
             Values::Certificates(texts) => {
                 let peer = self.peer.get_or_init(|| Peer::of(known.host));

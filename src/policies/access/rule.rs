@@ -133,6 +133,15 @@ pub(super) enum Need {
 }
 
 impl AsnRange {
+    /// Whether one of these has a number.
+    pub(super) fn has(ranges: &[Self], asn: Asn) -> bool {
+        let own = Self {
+            first: asn,
+            last: asn,
+        };
+        ranges.iter().any(|range| range.contains(&own))
+    }
+
     pub(super) fn contains(&self, other: &Self) -> bool {
         self.first <= other.first && other.last <= self.last
     }

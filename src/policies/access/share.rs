@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use portcullis_exchange::exchange::Facts;
+use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::Host;
+use portcullis_exchange::principal::Principal;
 use portcullis_wire::address::network;
 use portcullis_wire::json::compact::Value;
 
@@ -12,16 +13,22 @@ use super::rule::{AccessRule, RuleAction, Trial};
 
 /// Who calls, for rules that are in force for some callers.
 pub(super) struct ShareOfCaller<'f> {
-    facts: &'f Facts,
+    principal: Option<&'f Principal>,
+    connection: &'f Connection,
     host: &'f dyn Host,
     /// A hash of who calls, else of the network it calls from; none if neither is known.
     hash: OnceCell<Option<u64>>,
 }
 
 impl<'f> ShareOfCaller<'f> {
-    pub(super) fn new(facts: &'f Facts, host: &'f dyn Host) -> Self {
+    pub(super) fn new(
+        principal: Option<&'f Principal>,
+        connection: &'f Connection,
+        host: &'f dyn Host,
+    ) -> Self {
         Self {
-            facts,
+            principal,
+            connection,
             host,
             hash: OnceCell::new(),
         }
@@ -34,7 +41,7 @@ impl<'f> ShareOfCaller<'f> {
             Trial::Enforced | Trial::Percent(100..) => true,
             Trial::Shadow | Trial::Percent(0) => false,
             Trial::Percent(percent) => {
-                let hash = self.hash.get_or_init(|| hash(self.facts, self.host));
+                let hash = self.hash.get_or_init(|| self.hash());
                 match hash {
                     Some(hash) => share(*hash, &rule.name) < percent,
                     None => rule.action == RuleAction::Deny,
@@ -42,28 +49,28 @@ impl<'f> ShareOfCaller<'f> {
             }
         }
     }
-}
 
-fn hash(facts: &Facts, host: &dyn Host) -> Option<u64> {
-    let mut hash = Fnv::default();
-    let named = facts.principal.as_ref().and_then(|principal| {
-        let names = ["sub", "client", "client_id"].into_iter();
-        let mut names = names.filter_map(|name| principal.attributes.member(name));
-        let name = names.find_map(Value::as_str)?;
-        Some((&principal.authority, name))
-    });
-    match named {
-        Some((authority, name)) => {
-            hash.add(authority.as_bytes());
-            hash.add(name.as_bytes());
+    fn hash(&self) -> Option<u64> {
+        let mut hash = Fnv::default();
+        let named = self.principal.and_then(|principal| {
+            let names = ["sub", "client", "client_id"].into_iter();
+            let mut names = names.filter_map(|name| principal.attributes.member(name));
+            let name = names.find_map(Value::as_str)?;
+            Some((&principal.authority, name))
+        });
+        match named {
+            Some((authority, name)) => {
+                hash.add(authority.as_bytes());
+                hash.add(name.as_bytes());
+            }
+            // Of IPv6 one caller has a whole network.
+            None => match network(self.connection.client(self.host)?, 32, 64) {
+                IpAddr::V4(address) => hash.add(&address.octets()),
+                IpAddr::V6(address) => hash.add(&address.octets()),
+            },
         }
-        // Of IPv6 one caller has a whole network.
-        None => match network(facts.client(host)?, 32, 64) {
-            IpAddr::V4(address) => hash.add(&address.octets()),
-            IpAddr::V6(address) => hash.add(&address.octets()),
-        },
+        Some(hash.0)
     }
-    Some(hash.0)
 }
 
 /// A number below a hundred for a caller and a rule, whose name is short.

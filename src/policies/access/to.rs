@@ -95,18 +95,16 @@ fn read_pattern(
 }
 
 /// Whether the host of a request is one of these.
-pub(super) fn is_host(hosts: &[HostPattern], request: &Request<'_>) -> Truth {
-    let host = request.host();
-    match request.effort.spend(hosts.len() as u64) {
+pub(super) fn is_host(hosts: &[HostPattern], host: &str, effort: &Effort) -> Truth {
+    match effort.spend(hosts.len() as u64) {
         Ok(()) => Truth::of(hosts.iter().any(|pattern| pattern.matches(host))),
         Err(TooCostly) => Truth::Unknown(Fault::Effort),
     }
 }
 
 /// Whether the method of a request is one of these.
-pub(super) fn is_method(methods: &[String], request: &Request<'_>) -> Truth {
-    let method = request.method();
-    match request.effort.spend(methods.len() as u64) {
+pub(super) fn is_method(methods: &[String], method: &str, effort: &Effort) -> Truth {
+    match effort.spend(methods.len() as u64) {
         Ok(()) if methods.iter().any(|each| each == method) => Truth::Yes,
         // Methods differ by case (RFC 9110 §9.1), and not to every service.
         Ok(()) if methods.iter().any(|each| each.eq_ignore_ascii_case(method)) => {
@@ -146,12 +144,16 @@ pub(super) fn is_path(
     others: &[Target],
     effort: &Effort,
 ) -> Truth {
-    let holds = match fits_one(paths, target, effort) {
+    let fits = |target: &Target| {
+        let fits = |pattern: &PathPattern| pattern.matches(target, effort);
+        fits_one(paths, target.path(), fits, effort)
+    };
+    let holds = match fits(target) {
         Ok(holds) => holds,
         Err(TooCostly) => return Truth::Unknown(Fault::Effort),
     };
     for other in others {
-        match fits_one(paths, other, effort) {
+        match fits(other) {
             Ok(same) if same == holds => {}
             Ok(_) => return Truth::Unknown(Fault::Readings),
             Err(TooCostly) => return Truth::Unknown(Fault::Effort),
@@ -160,11 +162,25 @@ pub(super) fn is_path(
     Truth::of(holds)
 }
 
-fn fits_one(paths: &[PathPattern], target: &Target, effort: &Effort) -> Result<bool, TooCostly> {
-    let price = (target.path().len() as u64 / BYTES_COMPARED_BY_A_STEP).saturating_add(1);
+/// The same of a path that can be read in one way alone, in which upper and lower case differ.
+pub(super) fn is_plain_path(paths: &[PathPattern], path: &str, effort: &Effort) -> Truth {
+    let fits = |pattern: &PathPattern| pattern.matches_path(path, effort);
+    match fits_one(paths, path, fits, effort) {
+        Ok(holds) => Truth::of(holds),
+        Err(TooCostly) => Truth::Unknown(Fault::Effort),
+    }
+}
+
+fn fits_one(
+    paths: &[PathPattern],
+    path: &str,
+    fits: impl Fn(&PathPattern) -> Result<bool, TooCostly>,
+    effort: &Effort,
+) -> Result<bool, TooCostly> {
+    let price = (path.len() as u64 / BYTES_COMPARED_BY_A_STEP).saturating_add(1);
     for pattern in paths {
         effort.spend(price)?;
-        if pattern.matches(target, effort)? {
+        if fits(pattern)? {
             return Ok(true);
         }
     }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_exchange::exchange::{Facts, Request};
+use portcullis_exchange::plan::{AllowedBy, Names, PlannedHead, Rules as _};
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::target::{Ambiguous, Authority, LetterCase, PathRules, Target};
@@ -15,11 +16,15 @@ use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::Headers;
 use portcullis_wire::json::compact::Compact;
+use portcullis_wire::pairs;
 
 use self::generated::{CallerSpec, RequestSpec, RuleSpec, below, compiled, one, request, rule};
 use self::interpreter::interpreted;
+use super::counts::Effect;
 use super::decision::{Decision, Fallback, decide};
-use super::index::RuleIndex;
+use super::index::{RuleIndex, RuleList};
+use super::judge::Task;
+use super::planned::PlannedRules;
 use super::request::{Head, HeadContext};
 use super::rule::AccessRule;
 use super::share::ShareOfCaller;
@@ -110,7 +115,7 @@ fn decided(
 ) -> [(&'static str, Option<String>); 2] {
     with_head(request, letter_case, |head, facts| {
         let host = MemoryHost::new();
-        let caller = ShareOfCaller::new(facts, &host);
+        let caller = ShareOfCaller::new(facts.principal.as_ref(), &facts.connection, &host);
         let in_force = |rule: &&AccessRule| caller.meets(rule);
         let all = rules.iter().map(|rule| &**rule).filter(in_force);
         let slow = told(decide(all, fallback, head));
@@ -119,6 +124,82 @@ fn decided(
         let found = places.iter().map(|place| &*rules[*place]).filter(in_force);
         [slow, told(decide(found, fallback, head))]
     })
+}
+
+/// Which rule allows a request on a plan; none if it leaves that.
+fn allowed_by_plan(
+    rules: &Rc<RuleList>,
+    fallback: Fallback,
+    request: &RequestSpec,
+) -> Option<Option<String>> {
+    let planned = PlannedRules {
+        rules: Rc::clone(rules),
+        fallback,
+        task: Task::Enforce,
+        effect: Effect::Enforced,
+        path: RoutePath::default(),
+        country: None,
+        asn: None,
+    };
+    with_head(request, LetterCase::Significant, |_, facts| {
+        let names = Names::new(std::iter::empty(), std::iter::empty()).unwrap();
+        let fields = names.read(pairs::write(std::iter::empty())).unwrap();
+        let head = PlannedHead {
+            host_name: "",
+            method: request.method,
+            path: request.path,
+            fields: &fields,
+            principal: facts.principal.as_ref(),
+            connection: &facts.connection,
+            arrived: Duration::from_secs(1_800_000_000),
+        };
+        let name = |place: usize| rules.all()[place].name.to_string();
+        match planned.allow(&head, &MemoryHost::new())? {
+            AllowedBy::Rule(place) => Some(Some(name(place))),
+            AllowedBy::Default => Some(None),
+        }
+    })
+}
+
+#[test]
+fn a_plan_allows_what_rules_allow_and_names_the_same_rule() {
+    let mut random = Random(11);
+    let (mut allowed, mut left) = (0, 0);
+    for round in 0..600 {
+        let count = 1 + below(&mut random, if round % 10 == 0 { 40 } else { 12 });
+        let specs: Vec<RuleSpec> = (0..count).map(|n| rule(&mut random, n)).collect();
+        let rules = compiled(&specs, LetterCase::Significant);
+        let looks_at_headers = specs.iter().any(|rule| !rule.when.is_empty());
+        let list = Rc::new(RuleList::new(rules));
+        for _ in 0..60 {
+            let request = request(&mut random);
+            // Others are on no plan.
+            if request.path.contains(['%', ';']) || request.caller == CallerSpec::AtTheEnd {
+                continue;
+            }
+            let fallback = one(&mut random, &FALLBACKS);
+            let (what, name) = interpreted(&specs, fallback, &request, false);
+            match allowed_by_plan(&list, fallback, &request) {
+                Some(by) => {
+                    assert_eq!((what, &name), ("allowed", &by), "{specs:#?} {request:?}");
+                    allowed += 1;
+                }
+                // An odd subject may leave open which of several rules allows it.
+                None if what == "allowed" && !looks_at_headers => {
+                    let is_odd = matches!(
+                        request.caller,
+                        CallerSpec::Known {
+                            odd_subject: true,
+                            ..
+                        }
+                    );
+                    assert!(is_odd, "{specs:#?} {request:?}");
+                }
+                None => left += usize::from(what == "allowed"),
+            }
+        }
+    }
+    assert!(allowed > 3000 && left > 20, "{allowed} {left}");
 }
 
 const FALLBACKS: [Fallback; 2] = [Fallback::Deny, Fallback::Allow];
