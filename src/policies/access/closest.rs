@@ -7,36 +7,51 @@ use super::rule::{AccessRule, Group, RuleAction, RuleCondition};
 pub(super) struct Closest<'r> {
     pub(super) rule: &'r AccessRule,
     pub(super) unmet: Vec<String>,
-    /// Whether it is for the request.
-    is_for_request: bool,
     /// Whether all that does not hold is that the object of the request is the caller's.
     pub(super) lacks_only_object: bool,
 }
 
-/// So many allowances are looked at: more would cost a refused request more than a passed one.
-const MOST: usize = 64;
+/// So many allowances are compared, of so many rules that are looked at: more would cost a refused request more
+/// than a passed one.
+const MOST: usize = 32;
+const MOST_LOOKED_AT: usize = 256;
 
 /// The one that is for the request, if there is one, and of which the fewest parts do not hold; of several, the
-/// first.
+/// first. `rules` may have one twice.
 pub(super) fn closest<'r>(
     rules: impl Iterator<Item = &'r AccessRule>,
     asked: &dyn RequestFacts,
 ) -> Option<Closest<'r>> {
     let allowances = rules
+        .take(MOST_LOOKED_AT)
         .filter(|rule| rule.action == RuleAction::Allow)
         .take(MOST);
-    let all = allowances.map(|rule| {
-        let to = unmet_groups("to", &rule.to, rule, asked);
-        let is_for_request = to.is_empty();
-        let unmet = unmet(rule, to, asked);
-        Closest {
-            rule,
-            is_for_request,
-            lacks_only_object: is_of_object(rule, &unmet),
-            unmet,
-        }
-    });
-    all.min_by_key(|each| (!each.is_for_request, each.unmet.len()))
+    let rule = allowances.min_by_key(|rule| distance(rule, asked))?;
+    let unmet = unmet(rule, asked);
+    Some(Closest {
+        rule,
+        lacks_only_object: is_of_object(rule, &unmet),
+        unmet,
+    })
+}
+
+/// How far a rule is from allowing a request: whether it is for others, and how many of its parts do not hold.
+fn distance(rule: &AccessRule, asked: &dyn RequestFacts) -> (bool, usize) {
+    let fewest = |groups: &[Group]| {
+        let unmet = groups.iter().map(|group| {
+            let unmet = group.tests.iter();
+            unmet
+                .filter(|test| field_holds(rule, test, asked) != Truth::Yes)
+                .count()
+        });
+        unmet.min().unwrap_or_default()
+    };
+    let (to, from) = (fewest(&rule.to), fewest(&rule.from));
+    let conditions = rule.when.iter();
+    let conditions = conditions.filter(|when| asked.condition(rule, when) != Truth::Yes);
+    let time = usize::from(!asked.time(&rule.schedule));
+    let all = [to, from, conditions.count(), time];
+    (to > 0, all.into_iter().fold(0, usize::saturating_add))
 }
 
 /// Whether these parts of a rule compare the object of a request with its caller, all of them.
@@ -49,14 +64,14 @@ fn is_of_object(rule: &AccessRule, unmet: &[String]) -> bool {
     !unmet.is_empty() && unmet.iter().all(is_of_object)
 }
 
-/// What of a rule does not hold, beside that of its `to`.
-fn unmet(rule: &AccessRule, to: Vec<String>, asked: &dyn RequestFacts) -> Vec<String> {
+/// What of a rule does not hold.
+fn unmet(rule: &AccessRule, asked: &dyn RequestFacts) -> Vec<String> {
     let mut unmet = Vec::new();
     if !asked.time(&rule.schedule) {
         unmet.push("time".to_owned());
     }
     unmet.extend(unmet_groups("from", &rule.from, rule, asked));
-    unmet.extend(to);
+    unmet.extend(unmet_groups("to", &rule.to, rule, asked));
     for (place, when) in rule.when.iter().enumerate() {
         if asked.condition(rule, when) != Truth::Yes {
             unmet.push(format!("when/{place}"));
