@@ -7,7 +7,7 @@ use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
 use super::node::Node;
-use super::problem::{ConfigError, Problems, Quoted, Words};
+use super::problem::{ConfigError, Pointer, Problems, Quoted, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
 use super::routes::Default;
@@ -23,6 +23,7 @@ use crate::metrics::MetricsConfig;
 use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::client_address::ClientAddress;
+use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::Declaration;
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
 use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
@@ -189,7 +190,9 @@ impl Judging {
         let matchers = routes.iter().map(|route| &route.matcher);
         let matched = matchers.flat_map(RequestMatcher::header_names);
         let judged = declared().flat_map(|each| &each.judged_request_headers);
-        let judged_request_headers = once(judged.chain(matched));
+        let geo = sections.get::<Geo>();
+        let places = geo.country_field().into_iter().chain(geo.asn_field());
+        let judged_request_headers = once(judged.chain(matched).chain(places));
         let usual = match routes.iter().any(|route| !route.is_open) {
             true => Overrides::Strip,
             false => Overrides::Pass,
@@ -276,19 +279,26 @@ fn report_conditions_on_owned(routes: &[Route], fallback: &Chain, problems: &mut
         return;
     }
     let mut reported = BTreeSet::new();
+    let mut check = |name: &HeaderName, place: &Pointer, instead: &str| {
+        let own = |each: &HeaderName| are_alike(each.as_str().as_bytes(), name.as_str().as_bytes());
+        // A rule may stand on many routes.
+        if owned.iter().any(own) && reported.insert(place.to_string()) {
+            let name = Quoted(name.as_str());
+            let reason = format_args!(
+                "goes by the header field {name}, which this filter sets for the service: a client's own says nothing of what is set; use {instead}"
+            );
+            problems.report(place, reason);
+        }
+    };
+    for route in routes {
+        for (name, place) in route.matcher.conditions_on_headers() {
+            check(name, place, "another field, or let rules of `access` decide by `claim`");
+        }
+    }
     let tried = chains(routes, fallback).flat_map(|chain| &chain.beside);
     for step in steps(routes, fallback).chain(tried) {
         for (name, place) in &step.declared.conditions_on_headers {
-            let own =
-                |each: &HeaderName| are_alike(each.as_str().as_bytes(), name.as_str().as_bytes());
-            // A rule may stand on many routes.
-            if owned.iter().any(own) && reported.insert(place.to_string()) {
-                let name = Quoted(name.as_str());
-                let reason = format_args!(
-                    "goes by the header field {name}, which this filter sets for the service: a client's own says nothing of what is set; use `claim`, or another field"
-                );
-                problems.report(place, reason);
-            }
+            check(name, place, "`claim`, or another field");
         }
     }
 }

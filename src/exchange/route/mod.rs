@@ -15,7 +15,7 @@ pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
-use portcullis_document::{DidYouMean, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_wire::headers::{HeaderName, is_token_byte};
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::regex::TooCostly;
@@ -192,6 +192,12 @@ impl RequestMatcher {
     pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
         let conditions = self.headers.iter();
         conditions.filter_map(|condition| condition.operand().header())
+    }
+
+    /// The same, each with where the condition stands.
+    pub fn conditions_on_headers(&self) -> impl Iterator<Item = (&HeaderName, &Pointer)> {
+        let conditions = self.headers.iter();
+        conditions.filter_map(|condition| Some((condition.operand().header()?, condition.place()?)))
     }
 
     /// The template that paths must fit, if it is one.
