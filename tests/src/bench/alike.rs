@@ -60,6 +60,18 @@ pub(super) fn check(running: &[Running], tokens: &Tokens) -> Result<(), String> 
                 passes,
             );
         }
+        if each.chain.work == Work::Access {
+            let other = Request {
+                path: b"/others/1".to_vec(),
+                ..request_with(traffic, None)
+            };
+            let name = each.chain.id;
+            let status = client::send(each.addr, &other, TIMEOUT).map(|response| response.status);
+            if !matches!(status, Ok(403)) {
+                differences.push(format!("{name}: another path: {status:?}, not 403"));
+            }
+            continue;
+        }
         if matches!(each.chain.work, Work::Token | Work::Whole) {
             let refused = if is_spent { 429 } else { 401 };
             expect("no token", None, refused);
@@ -125,7 +137,7 @@ fn difference(response: &Response, status: u16, chain: &Chain) -> Option<String>
         Work::Limit => true,
         // A token that is refused is refused before there is a limit.
         Work::Whole => status != 401,
-        Work::Nothing | Work::Token | Work::Credential | Work::Headers => false,
+        Work::Nothing | Work::Token | Work::Credential | Work::Access | Work::Headers => false,
     };
     if limited {
         let names = [

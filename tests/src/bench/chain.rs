@@ -224,6 +224,8 @@ pub(super) enum Work {
     Token,
     /// A credential that is no token.
     Credential,
+    /// Rules that allow what is asked for, and nothing beside it.
+    Access,
     /// A limit, with the `x-ratelimit` fields.
     Limit,
     /// Response headers.

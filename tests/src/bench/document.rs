@@ -121,6 +121,32 @@ pub(super) fn token_only() -> Value {
     ]))
 }
 
+/// So many rules for a method, a path and an address, of which the last is for what is asked for.
+pub(super) fn rules(count: usize) -> Value {
+    let rule = |name: String, prefix: &str| {
+        json!({
+            "name": name, "action": "allow",
+            "from": { "addresses": ["127.0.0.0/8"] },
+            "to": { "methods": ["GET"], "paths": [{ "prefix": prefix }] },
+        })
+    };
+    let others = (1..count).map(|number| rule(format!("r{number}"), &kind(number)));
+    let rules: Vec<Value> = others.chain([rule("own".to_owned(), "/orders")]).collect();
+    let mut document = open(json!({ "access": { "rules": rules } }));
+    document["access_log"] = "off".into();
+    document
+}
+
+/// A token, and a rule on its scope.
+pub(super) fn token_and_rule() -> Value {
+    let mut document = token_only();
+    document["routes"][1]["access"] = json!({ "rules": [{
+        "name": "readers", "action": "allow",
+        "from": { "scopes": ["orders.read"] }, "to": { "methods": ["GET"] },
+    }] });
+    document
+}
+
 /// Nothing but a token that is bound to a key, and its proof. All proofs of a round have a place among those that are
 /// remembered.
 pub(super) fn proof_only() -> Value {

@@ -5,6 +5,7 @@ use std::path::Path;
 use portcullis_tests::envoy::json_filter;
 use serde_json::{Value, json};
 
+use super::document::kind;
 use super::chain::{API_KEY, AUDIENCE, Bucket, CACHED_TOKENS, ISSUER, ORIGIN, SPIFFE_ID, jwks};
 
 /// Whether `jwt_authn` remembers tokens it has verified; by default it does not.
@@ -91,6 +92,52 @@ pub(super) fn rbac_by_certificate() -> Value {
             } } },
         }),
     )
+}
+
+/// So many policies for a method, a path and an address, of which the last in their order is for what is asked for.
+pub(super) fn rbac(count: usize) -> Value {
+    let policy = |prefix: &str| {
+        json!({
+            "permissions": [{ "and_rules": { "rules": [
+                { "header": { "name": ":method", "string_match": { "exact": "GET" } } },
+                { "url_path": { "path": { "prefix": prefix } } },
+            ] } }],
+            "principals": [{ "direct_remote_ip": { "address_prefix": "127.0.0.0", "prefix_len": 8 } }],
+        })
+    };
+    let others = (1..count).map(|number| (format!("r{number:04}"), policy(&kind(number))));
+    let policies = others.chain([("s".to_owned(), policy("/orders"))]);
+    rbac_with(policies.collect())
+}
+
+/// What `jwt_authn` has found, by one of its scopes.
+pub(super) fn rbac_by_scope() -> Value {
+    let policy = json!({
+        "permissions": [{ "header": { "name": ":method", "string_match": { "exact": "GET" } } }],
+        "principals": [{ "metadata": {
+            "filter": "envoy.filters.http.jwt_authn",
+            "path": [{ "key": "claims" }, { "key": "scope" }],
+            "value": { "string_match": { "contains": "orders.read" } },
+        } }],
+    });
+    rbac_with([("readers".to_owned(), policy)].into_iter().collect())
+}
+
+fn rbac_with(policies: serde_json::Map<String, Value>) -> Value {
+    json_filter(
+        "envoy.filters.http.rbac",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": { "action": "ALLOW", "policies": policies },
+        }),
+    )
+}
+
+/// A token whose claims other filters see.
+pub(super) fn jwt_authn_with_metadata(cache: TokenCache) -> Value {
+    let mut filter = jwt_authn(cache);
+    filter["typed_config"]["providers"]["bench"]["payload_in_metadata"] = "claims".into();
+    filter
 }
 
 /// One bucket for all, with the `x-ratelimit` fields.

@@ -15,10 +15,11 @@ use portcullis::stream::Stream;
 use portcullis::target::Target;
 use portcullis::worker::Worker;
 use portcullis_tests::believing::{
-    believing, bound_chain, good_request, proven_requests, whole_chain,
+    believing, bound_chain, good_request, proven_requests, whole_chain, whole_document,
 };
+use portcullis_tests::both;
 use ring::digest::{SHA256, digest};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn main() {
     divan::main();
@@ -152,4 +153,54 @@ fn serving(count: usize) -> MemoryHost {
                 Ok(MemoryResponse::new(200, body.as_bytes()))
             })
         })
+}
+
+/// A request that the last of so many rules allows, by the plan of its route.
+#[divan::bench(args = [1, 10, 100, 1000])]
+fn access_rule_among(bencher: Bencher<'_, '_>, rules: usize) {
+    let (engine, headers, host) = (with_rules(rules, "alice"), good_request("alice"), believing());
+    bencher.bench_local(|| {
+        let mut stream = Stream::new(Some(Rc::clone(&engine)));
+        black_box(both::request_headers(
+            &mut stream,
+            headers.clone(),
+            BodyState::Complete,
+            &host,
+        ));
+        stream
+    });
+}
+
+/// The same by asking each policy.
+#[divan::bench(args = [1, 10, 100, 1000])]
+fn access_rule_asked_among(bencher: Bencher<'_, '_>, rules: usize) {
+    let (engine, headers, host) = (with_rules(rules, "alice"), good_request("alice"), believing());
+    bencher.bench_local(|| judged(&engine, &headers, &host));
+}
+
+/// One that none of them allows, which names the rule that came closest.
+#[divan::bench(args = [1, 10, 100, 1000])]
+fn no_access_rule_among(bencher: Bencher<'_, '_>, rules: usize) {
+    let (engine, headers, host) = (with_rules(rules, "bob"), good_request("alice"), believing());
+    bencher.bench_local(|| judged(&engine, &headers, &host));
+}
+
+/// The whole chain with so many rules, of which the last is for that subject.
+fn with_rules(count: usize, subject: &str) -> Rc<Engine> {
+    let rule = |name: String, subject: &str, prefix: String| {
+        json!({
+            "name": name, "action": "allow", "from": { "subjects": [subject] },
+            "to": { "methods": ["GET"], "paths": [{ "prefix": prefix }] },
+        })
+    };
+    let others = (1..count).map(|number| {
+        let (subject, prefix) = (format!("s{number}"), format!("/orders/kind-{number}"));
+        rule(format!("r{number}"), &subject, prefix)
+    });
+    let own = rule("own".to_owned(), subject, "/orders".to_owned());
+    let rules: Vec<Value> = others.chain([own]).collect();
+    let mut document = whole_document(0);
+    document["defaults"]["access"] = json!({ "rules": rules });
+    let engine = Engine::compile(document.to_string().as_bytes()).expect("the document is right");
+    Rc::new(engine.with_plans())
 }

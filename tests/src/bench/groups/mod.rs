@@ -1,5 +1,6 @@
 //! What is compared with what: each group of chains is measured in one go, round by round.
 
+mod access;
 mod browser;
 mod credentials;
 mod limits;
@@ -53,6 +54,7 @@ pub(super) const ALL: &[Group] = &[
     workloads::GROUP,
     tokens::GROUP,
     credentials::GROUP,
+    access::GROUP,
     limits::GROUP,
     browser::GROUP,
     records::GROUP,
