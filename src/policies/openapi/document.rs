@@ -3,23 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::forms::DeclaredForm;
+use super::references::{MAX_DECLARATIONS, report_siblings};
 use super::template::Template;
 use crate::forms::FormType;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::media_type::MediaRange;
-use portcullis_schema::{
-    Dialect, Direction, Embedded, Handle, Metaschemas, Notes, fragment_tokens,
-};
+use portcullis_schema::{Dialect, Direction, Embedded, Handle, Metaschemas, Notes};
 use portcullis_wire::json::Json;
 use portcullis_wire::sort;
 
-/// How many references may follow one another.
-const MAX_REFERENCES: usize = 16;
 /// How many paths a document may have.
 const MAX_PATHS: usize = 5000;
-/// How many paths, parameters, bodies and answers there may be in all, each as often as something
-/// refers to it.
-const MAX_DECLARATIONS: usize = 100_000;
 
 /// A document while it is read.
 pub(super) struct Reader<'d, 'p> {
@@ -33,7 +27,7 @@ pub(super) struct Reader<'d, 'p> {
     /// Whether it is asked who may call.
     pub(super) enforces_security: bool,
     /// How many declarations may still come.
-    left: usize,
+    pub(super) left: usize,
     pub(super) problems: &'p mut Problems,
 }
 
@@ -87,7 +81,7 @@ pub(super) struct DeclaredResponse {
 const NOT_ENFORCED: &str =
     "who may call is not enforced; say `security` in the block, or `jwt` on the route";
 
-const METHODS: [&str; 8] = [
+pub(super) const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "options", "head", "patch", "trace",
 ];
 
@@ -463,77 +457,6 @@ impl<'d, 'p> Reader<'d, 'p> {
         }
         answers
     }
-
-    /// Follows `$ref`.
-    pub(super) fn resolve(&mut self, node: &Node<'d>) -> Option<Node<'d>> {
-        self.follow(node, |_, _| {})
-    }
-
-    /// The same; `look` sees each place with a `$ref` on the way.
-    fn follow(
-        &mut self,
-        node: &Node<'d>,
-        look: impl Fn(&Node<'d>, &mut Problems),
-    ) -> Option<Node<'d>> {
-        let left = self.left.checked_sub(1)?;
-        self.left = left;
-        if left == 0 {
-            let reason = format!(
-                "has more than {MAX_DECLARATIONS} declarations, counted as often as they are referred to"
-            );
-            self.root.report(self.problems, reason);
-        }
-        let mut found = node.clone();
-        for _ in 0..MAX_REFERENCES {
-            let Some(reference) = found.member("$ref") else {
-                return Some(found);
-            };
-            look(&found, self.problems);
-            let target = reference
-                .json()
-                .as_str()
-                .and_then(|text| text.strip_prefix('#'));
-            let tokens = target.and_then(fragment_tokens);
-            let next = tokens.and_then(|tokens| {
-                let root = self.root.clone();
-                tokens
-                    .iter()
-                    .try_fold(root, |node, token| step(&node, token))
-            });
-            let Some(next) = next else {
-                reference.report(
-                    self.problems,
-                    "leads nowhere: references lead to places in the same document; a bundler makes one of several files",
-                );
-                return None;
-            };
-            found = next;
-        }
-        node.report(self.problems, "refers to itself");
-        None
-    }
-}
-
-/// Reports operations and parameters beside the `$ref` of a path: OpenAPI leaves open what becomes of them.
-fn report_siblings(item: &Node<'_>, problems: &mut Problems) {
-    for name in METHODS.into_iter().chain(["parameters"]) {
-        if let Some(sibling) = item.member(name) {
-            sibling.report(
-                problems,
-                "stands beside `$ref`, where OpenAPI leaves open what becomes of it; put it where that leads, or take the `$ref` out",
-            );
-        }
-    }
-}
-
-/// What one token of a pointer leads to.
-fn step<'d>(node: &Node<'d>, token: &str) -> Option<Node<'d>> {
-    let json = node.json().step(token)?;
-    let place = match (node.json(), token.parse()) {
-        (Json::Array(_), Ok(index)) => node.pointer().item(index),
-        _ => node.pointer().member(token),
-    };
-    Some(Node::at(json, place))
 }
 
 /// Whether bodies of that type are judged as JSON.

@@ -8,6 +8,7 @@ mod forms;
 mod misfits;
 mod operations;
 mod parameters;
+mod references;
 mod security;
 mod template;
 
