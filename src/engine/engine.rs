@@ -6,6 +6,7 @@ mod shown;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::access_log::AccessLog;
 use crate::access_log::collector::OtlpExporter;
@@ -271,6 +272,13 @@ impl Engine {
     pub fn environment_faults(&self, host: &dyn Host) -> impl Iterator<Item = EnvironmentFault> {
         let needed = self.registry.environment.iter();
         needed.filter_map(|variable| variable.fault(host))
+    }
+
+    /// The places in the document of what says nothing any more.
+    pub fn ended(&self, wall_clock: Duration) -> impl Iterator<Item = &str> {
+        let ending = self.registry.ending.iter();
+        let ended = ending.filter(move |(end, _)| u64::from(*end) <= wall_clock.as_secs());
+        ended.map(|(_, place)| &**place)
     }
 
     /// The names of all values that policies may leave for other filters.

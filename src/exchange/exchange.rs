@@ -105,8 +105,8 @@ pub trait ApiOperations: fmt::Debug {
     /// Which one a request is; none if the API has none for it.
     ///
     /// # Errors
-    /// [`TwoReadings`].
-    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, TwoReadings>;
+    /// [`UntoldOperation`].
+    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, UntoldOperation>;
 
     /// Whether one is called so: by its `operationId`, or by its method and the template of its path, as
     /// in `GET /users/{id}`.
@@ -119,9 +119,14 @@ pub trait ApiOperations: fmt::Debug {
     fn count(&self) -> usize;
 }
 
-/// Servers may read a path so that it is another operation.
+/// Why it cannot be told which operation a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TwoReadings;
+pub enum UntoldOperation {
+    /// Servers may read its path so that it is another.
+    Path,
+    /// Its method is that of one in other letters, which is the same to some servers.
+    Method,
+}
 
 /// Who a request says it comes from, before that has been verified: for limits by what is claimed.
 pub trait ClaimedSubject: fmt::Debug {

@@ -534,41 +534,178 @@ fn requests_that_rules_allow_stay_on_their_plan() {
     };
     let all = || allow(json!({ "to": { "methods": ["GET", "POST"] } }));
     for (rules, expected) in [
-        (json!([allow(json!({ "from": { "roles": ["reader"] }, "to": { "methods": ["GET"], "paths": [{ "prefix": "/orders" }] } }))]), 3),
-        (json!([allow(json!({ "from": { "roles": ["writer"] } }))]), 0),
-        (json!([allow(json!({ "from": { "scopes": ["read"], "clients": ["shop"], "subjects": ["alice"], "credentials": ["jwt"], "authorities": ["corp"] } }))]), 3),
-        (json!([allow(json!({ "from": { "issuers": [{ "suffix": "example.com/" }], "not_roles": ["suspended"] } }))]), 3),
-        (json!([allow(json!({ "to": { "hosts": ["*.example.com"], "paths": [{ "regex": "/o.*" }, "/x"] } }))]), 3),
-        (json!([allow(json!({ "when": [{ "claim": "level", "range": { "minimum": 3 } }, { "claim": "tenants", "includes": "orders" }] }))]), 3),
-        (json!([allow(json!({ "when": [{ "claim": "level", "range": { "minimum": 4 } }] }))]), 0),
-        (json!([allow(json!({ "when": [{ "claim": "level", "includes": "a" }] }))]), 0),
-        (json!([allow(json!({ "not_before": "2020-01-01T00:00:00Z", "weekly": [{}] }))]), 3),
-        (json!([allow(json!({ "not_after": "2020-01-01T00:00:00Z" }))]), 0),
-        (json!([all(), deny(json!({ "from": { "addresses": ["203.0.113.0/24"] } }))]), 3),
-        (json!([all(), deny(json!({ "from": { "addresses": ["192.0.2.0/24"] } }))]), 0),
-        (json!([all(), deny(json!({ "from": { "countries": ["FR"] } }))]), 3),
-        (json!([all(), deny(json!({ "from": { "countries": ["DE"] } }))]), 0),
-        (json!([all(), deny(json!({ "from": { "asns": [64512] } }))]), 0),
-        (json!([all(), deny(json!({ "from": { "roles": ["suspended"] } }))]), 3),
-        (json!([all(), deny(json!({ "from": { "roles": ["reader"] } }))]), 0),
+        (
+            json!([allow(
+                json!({ "from": { "roles": ["reader"] }, "to": { "methods": ["GET"], "paths": [{ "prefix": "/orders" }] } })
+            )]),
+            3,
+        ),
+        (
+            json!([allow(json!({ "from": { "roles": ["writer"] } }))]),
+            0,
+        ),
+        (
+            json!([allow(
+                json!({ "from": { "scopes": ["read"], "clients": ["shop"], "subjects": ["alice"], "credentials": ["jwt"], "authorities": ["corp"] } })
+            )]),
+            3,
+        ),
+        (
+            json!([allow(
+                json!({ "from": { "issuers": [{ "suffix": "example.com/" }], "not_roles": ["suspended"] } })
+            )]),
+            3,
+        ),
+        (
+            json!([allow(
+                json!({ "to": { "hosts": ["*.example.com"], "paths": [{ "regex": "/o.*" }, "/x"] } })
+            )]),
+            3,
+        ),
+        (
+            json!([allow(
+                json!({ "when": [{ "claim": "level", "range": { "minimum": 3 } }, { "claim": "tenants", "includes": "orders" }] })
+            )]),
+            3,
+        ),
+        (
+            json!([allow(
+                json!({ "when": [{ "claim": "level", "range": { "minimum": 4 } }] })
+            )]),
+            0,
+        ),
+        (
+            json!([allow(
+                json!({ "when": [{ "claim": "level", "includes": "a" }] })
+            )]),
+            0,
+        ),
+        (
+            json!([allow(
+                json!({ "not_before": "2020-01-01T00:00:00Z", "weekly": [{}] })
+            )]),
+            3,
+        ),
+        (
+            json!([allow(json!({ "not_after": "2020-01-01T00:00:00Z" }))]),
+            0,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "addresses": ["203.0.113.0/24"] } }))
+            ]),
+            3,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "addresses": ["192.0.2.0/24"] } }))
+            ]),
+            0,
+        ),
+        (
+            json!([all(), deny(json!({ "from": { "countries": ["FR"] } }))]),
+            3,
+        ),
+        (
+            json!([all(), deny(json!({ "from": { "countries": ["DE"] } }))]),
+            0,
+        ),
+        (
+            json!([all(), deny(json!({ "from": { "asns": [64512] } }))]),
+            0,
+        ),
+        (
+            json!([all(), deny(json!({ "from": { "roles": ["suspended"] } }))]),
+            3,
+        ),
+        (
+            json!([all(), deny(json!({ "from": { "roles": ["reader"] } }))]),
+            0,
+        ),
         // What is in shadow mode leaves the plan where it would have said something.
-        (json!([all(), deny(json!({ "from": { "roles": ["reader"] }, "mode": "shadow" }))]), 0),
-        (json!([all(), deny(json!({ "from": { "roles": ["other"] }, "mode": "shadow" }))]), 3),
-        (json!([all(), deny(json!({ "from": { "addresses": ["203.0.113.1"] }, "mode": "shadow" }))]), 3),
-        (json!([all(), deny(json!({ "from": { "addresses": ["192.0.2.1"] }, "percent": 0 }))]), 0),
-        (json!([allow(json!({ "percent": 100 })), deny(json!({ "from": { "roles": ["other"] }, "percent": 40 }))]), 3),
-        (json!([allow(json!({ "mode": "shadow" })), { "name": "b", "action": "allow", "from": { "roles": ["reader"] } }]), 3),
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "roles": ["reader"] }, "mode": "shadow" }))
+            ]),
+            0,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "roles": ["other"] }, "mode": "shadow" }))
+            ]),
+            3,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "addresses": ["203.0.113.1"] }, "mode": "shadow" }))
+            ]),
+            3,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "addresses": ["192.0.2.1"] }, "percent": 0 }))
+            ]),
+            0,
+        ),
+        (
+            json!([
+                allow(json!({ "percent": 100 })),
+                deny(json!({ "from": { "roles": ["other"] }, "percent": 40 }))
+            ]),
+            3,
+        ),
+        (
+            json!([allow(json!({ "mode": "shadow" })), { "name": "b", "action": "allow", "from": { "roles": ["reader"] } }]),
+            3,
+        ),
         // Fields of the document's choice, only where the rest holds.
-        (json!([all(), deny(json!({ "to": { "methods": ["DELETE"] }, "when": [{ "header": "x-a", "exists": true }] }))]), 3),
-        (json!([all(), deny(json!({ "when": [{ "header": "x-a", "exists": true }] }))]), 0),
-        (json!([all(), deny(json!({ "when": [{ "query": "a", "exists": true }] }))]), 0),
-        (json!([all(), deny(json!({ "when": [{ "body": "/a", "exact": "b" }] }))]), 0),
+        (
+            json!([
+                all(),
+                deny(
+                    json!({ "to": { "methods": ["DELETE"] }, "when": [{ "header": "x-a", "exists": true }] })
+                )
+            ]),
+            3,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "when": [{ "header": "x-a", "exists": true }] }))
+            ]),
+            0,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "when": [{ "query": "a", "exists": true }] }))
+            ]),
+            0,
+        ),
+        (
+            json!([
+                all(),
+                deny(json!({ "when": [{ "body": "/a", "exact": "b" }] }))
+            ]),
+            0,
+        ),
     ] {
         let mut document = with_rules(rules);
         document["geo"] = json!({ "country": "x-country", "asn": "x-asn" });
         let mut request = reader();
         request.push(b"x-country", b"de");
-        assert_eq!(planned(&document, &request, 4), expected, "{}", document["routes"]);
+        assert_eq!(
+            planned(&document, &request, 4),
+            expected,
+            "{}",
+            document["routes"]
+        );
     }
 }
 
@@ -605,13 +742,17 @@ fn what_a_limit_refuses_is_not_counted_as_allowed() {
         limit["token_bucket"] =
             json!({ "max_tokens": 3, "tokens_per_fill": 1, "fill_interval": "10s" });
         let both = both(&document);
+        let request = reader();
         for _ in 0..6 {
-            both.exchange(&reader(), BodyState::Complete, &answer());
+            both.exchange(&request, BodyState::Complete, &answer());
         }
         assert_eq!(both.planned.0.planned(), 5, "{key}");
         let counted = counted(&both.planned.0, &both.planned.1);
         let name = "access_rule.readers.allowed";
-        let (_, allowed) = counted.iter().find(|(each, _)| each.ends_with(name)).unwrap();
+        let (_, allowed) = counted
+            .iter()
+            .find(|(each, _)| each.ends_with(name))
+            .unwrap();
         assert!(allowed.contains('3'), "{allowed}");
     }
 }
@@ -636,6 +777,10 @@ fn the_rule_of_one_caller_among_a_thousand_is_found_on_the_plan() {
                 _ => json!({ "name": format!("r{number}"), "action": "deny", "from": { "roles": [format!("role-{number}")] } }),
             })
             .collect();
-        assert_eq!(planned(&with_rules(rules.into()), &reader(), 4), 3, "{count}");
+        assert_eq!(
+            planned(&with_rules(rules.into()), &reader(), 4),
+            3,
+            "{count}"
+        );
     }
 }

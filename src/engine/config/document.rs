@@ -187,10 +187,10 @@ impl Judging {
         };
         sections.register(&mut registry);
         let owned_request_headers = once(declared().flat_map(|each| &each.owned_request_headers));
+        let geo = sections.get::<Geo>();
         let matchers = routes.iter().map(|route| &route.matcher);
         let matched = matchers.flat_map(RequestMatcher::header_names);
         let judged = declared().flat_map(|each| &each.judged_request_headers);
-        let geo = sections.get::<Geo>();
         let places = geo.country_field().into_iter().chain(geo.asn_field());
         let judged_request_headers = once(judged.chain(matched).chain(places));
         let usual = match routes.iter().any(|route| !route.is_open) {
@@ -292,7 +292,11 @@ fn report_conditions_on_owned(routes: &[Route], fallback: &Chain, problems: &mut
     };
     for route in routes {
         for (name, place) in route.matcher.conditions_on_headers() {
-            check(name, place, "another field, or let rules of `access` decide by `claim`");
+            check(
+                name,
+                place,
+                "another field, or let rules of `access` decide by `claim`",
+            );
         }
     }
     let tried = chains(routes, fallback).flat_map(|chain| &chain.beside);

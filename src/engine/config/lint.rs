@@ -19,6 +19,7 @@ pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     notes.extend(note_unruled(routes));
     notes.extend(open_rest(routes, paths));
     notes.extend(note_seen(routes));
+    notes.extend(note_tried_security(routes));
     let mut steps = routes.iter().flat_map(|route| &route.chain.steps);
     if !steps.any(|step| authenticates(step) || step.declared.asks_for_certificate) {
         notes.push(
@@ -180,6 +181,20 @@ fn note_seen(routes: &[Route]) -> Vec<String> {
     )
     .map(|note| note + "list none there, and say in rules which methods are for whom");
     asking.into_iter().chain(listing).collect()
+}
+
+/// A note on routes whose API says who may call, where that is only tried.
+fn note_tried_security(routes: &[Route]) -> Option<String> {
+    let tries = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        steps.any(|step| step.declared.checks_security && step.mode == Mode::Shadow)
+    };
+    let first = routes.iter().find(tries)?;
+    let many = routes.iter().filter(tries).count();
+    Some(format!(
+        "routes with `security` of an API in an `openapi` block in shadow mode: {many}, the first is {}; it is not enforced: whoever the route itself lets in may call every operation",
+        Quoted(&first.name)
+    ))
 }
 
 #[cfg(test)]

@@ -245,7 +245,10 @@ impl Document<'_> {
             names_caller_late: steps.any(|step| step.declared.names_caller_late),
         };
         let steps = chain.steps.iter().chain(&chain.beside);
-        steps.for_each(|step| step.policy.placed(placement));
+        for step in steps {
+            step.policy.placed(placement);
+            matcher.iter().for_each(|each| step.policy.meets(each));
+        }
         access?;
         Some(Route {
             name: name.into(),

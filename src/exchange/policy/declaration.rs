@@ -28,6 +28,8 @@ pub struct Declaration {
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// Whether it goes by the operations of the route's API.
     pub asks_operations: bool,
+    /// Whether it asks what the security of that API says of callers.
+    pub checks_security: bool,
     /// What operations its API has.
     pub operations: Option<Rc<dyn ApiOperations>>,
     /// Whose credentials it asks for, if it asks for any.
@@ -108,6 +110,7 @@ impl Default for Declaration {
             error_page: None,
             claimants: None,
             asks_operations: false,
+            checks_security: false,
             operations: None,
             asks_for: None,
             counts_claimants: false,

@@ -9,7 +9,7 @@ use crate::exchange::{ApiOperations, Exchange, Facts, Finished, Response};
 use crate::host::Host;
 use crate::plan::Draft;
 use crate::refusal::{Code, Refusal, Reply, Selector};
-use crate::route::PathTemplate;
+use crate::route::{PathTemplate, RequestMatcher};
 use crate::section::Sections;
 use crate::wait::{Wait, Wake};
 use portcullis_document::{Fields, Node, Problems};
@@ -280,6 +280,11 @@ pub trait Policy {
     /// Is told, while the document is compiled, on what kind of route it stands.
     fn placed(&self, route: Placement) {
         let _ = route;
+    }
+
+    /// Is told, while the document is compiled, for which requests a route is that it stands on.
+    fn meets(&self, matcher: &RequestMatcher) {
+        let _ = matcher;
     }
 
     /// Says, while the document is compiled, how it does not fit how its route asks for credentials.

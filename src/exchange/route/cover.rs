@@ -30,6 +30,17 @@ impl RequestMatcher {
     }
 }
 
+impl RequestMatcher {
+    /// Whether it may be for a host that one of these is for.
+    pub fn meets_host(&self, hosts: &[HostPattern]) -> bool {
+        let meets = |own: &HostPattern| {
+            let mut hosts = hosts.iter();
+            hosts.any(|each| own.holds_all_of(each) || each.holds_all_of(own))
+        };
+        self.hosts.is_empty() || self.hosts.iter().any(meets)
+    }
+}
+
 impl HostPattern {
     /// Whether every host that `other` is for is one that this is for.
     pub fn holds_all_of(&self, other: &Self) -> bool {

@@ -18,6 +18,8 @@ pub struct Registry {
     pub fetched: Vec<Rc<dyn Fetched>>,
     /// The names of the values that may be left for other filters.
     pub exports: Vec<FilterStateKey>,
+    /// What says nothing any more from a moment on, in seconds since the epoch: places in the document.
+    pub ending: Vec<(u32, Rc<str>)>,
     /// What is to be shown as a gauge.
     pub gauges: Gauges,
     /// What is taken up in the proxy, a line for each thing.

@@ -126,11 +126,7 @@ pub(super) fn field_holds(
     asked.field(rule, test).negated_if(test.is_negated)
 }
 
-fn one_matches(
-    groups: &[Group],
-    rule: &AccessRule,
-    asked: &(impl RequestFacts + ?Sized),
-) -> Truth {
+fn one_matches(groups: &[Group], rule: &AccessRule, asked: &(impl RequestFacts + ?Sized)) -> Truth {
     let holds = |test| field_holds(rule, test, asked);
     any_or_none(
         groups

@@ -15,6 +15,7 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NO_MEMORY;
+use portcullis_exchange::route::RequestMatcher;
 use portcullis_wire::effort::{self, Effort};
 
 use super::closest::closest;
@@ -169,6 +170,14 @@ impl Policy for Judge {
             rule.usage.is_placed.set(true);
             if route.guard.is_some() {
                 rule.usage.is_guarded.set(true);
+            }
+        }
+    }
+
+    fn meets(&self, matcher: &RequestMatcher) {
+        for rule in self.rules.all() {
+            if rule.may_meet(matcher) {
+                rule.usage.meets_requests.set(true);
             }
         }
     }

@@ -4,7 +4,7 @@ use portcullis_exchange::refusal::{Blame, Code, Detail, Disclosure, Fact, Reason
 
 use super::closest::Closest;
 use super::decision::Fault;
-use super::rule::{AccessRule, RuleCondition};
+use super::rule::{AccessRule, RuleCondition, Trial};
 
 /// Every code with which rules refuse.
 pub(super) const CODES: &[&Code] = &[&DENIED, &CONCEALED, &UNAVAILABLE];
@@ -108,7 +108,10 @@ impl Visibility {
             );
         }
         if let Some(rule) = tried {
-            detail = detail.and("allowed_in_shadow", Fact::trusted(&rule.name));
+            detail = shared(
+                rule,
+                detail.and("allowed_in_shadow", Fact::trusted(&rule.name)),
+            );
         }
         let refusal = match closest.is_some_and(|closest| closest.lacks_only_object) {
             true => self.refusal(&OBJECT, &CONCEALED_OBJECT),
@@ -151,5 +154,14 @@ impl Fault {
 }
 
 fn about(rule: &AccessRule) -> Detail {
-    Detail::at(rule.place.as_ref()).and("access_rule", Fact::trusted(&rule.name))
+    let detail = Detail::at(rule.place.as_ref()).and("access_rule", Fact::trusted(&rule.name));
+    shared(rule, detail)
+}
+
+/// With the share of callers for whom a rule is in force, where that is not all or none.
+fn shared(rule: &AccessRule, detail: Detail) -> Detail {
+    match rule.trial {
+        Trial::Percent(percent @ 1..=99) => detail.and("percent", Fact::Number(percent.into())),
+        Trial::Percent(_) | Trial::Enforced | Trial::Shadow => detail,
+    }
 }

@@ -7,7 +7,7 @@ use portcullis_document::Pointer;
 use portcullis_exchange::condition::{Condition, PathVariables};
 use portcullis_exchange::geo::{Asn, Country, Geo};
 use portcullis_exchange::principal::CredentialKind;
-use portcullis_exchange::route::{HostPattern, PathPattern};
+use portcullis_exchange::route::{HostPattern, PathPattern, RequestMatcher};
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
 use portcullis_wire::networks::NetworkSet;
@@ -42,6 +42,8 @@ pub(super) struct AccessRule {
 #[derive(Debug, Default)]
 pub(super) struct RuleUsage {
     pub(super) is_placed: Cell<bool>,
+    /// Routes that take requests which it is for, by hosts and methods.
+    pub(super) meets_requests: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
     pub(super) vouchers: Vouchers,
@@ -256,6 +258,18 @@ impl AccessRule {
             holds == Some(Ok(false))
         };
         !self.from.is_empty() && all_name || self.when.iter().any(is_of_somebody)
+    }
+
+    /// Whether a route may take requests that it is for, as far as hosts and methods say.
+    pub(super) fn may_meet(&self, matcher: &RequestMatcher) -> bool {
+        let meets = |test: &FieldTest| match &test.values {
+            _ if test.is_negated => true,
+            Values::Hosts(hosts) => matcher.meets_host(hosts),
+            Values::Methods(methods) => methods.iter().any(|method| matcher.allows(method)),
+            _ => true,
+        };
+        let mut groups = self.to.iter();
+        self.to.is_empty() || groups.any(|group| group.tests.iter().all(meets))
     }
 
     /// Whether it goes by the certificate of the connection.

@@ -44,6 +44,11 @@ const MINUTES_OF_A_DAY: u32 = 24 * 60;
 const MOST_WINDOWS: usize = 16;
 
 impl RuleSchedule {
+    /// The first second in which it does not hold any more, if it ends.
+    pub(super) fn end(&self) -> Option<u32> {
+        self.not_after
+    }
+
     /// Reads `not_before`, `not_after` and `weekly`.
     pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Self> {
         let not_before = fields.or_default("not_before", None, problems, |node, problems| {

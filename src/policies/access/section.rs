@@ -253,7 +253,11 @@ impl Section for AccessRules {
             rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
         }
         for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {
-            if let Some(why) = overlap::never_matches(rule) {
+            let outside = || {
+                let why = "no route with it takes such a method on such a host, by its `match`";
+                (!rule.usage.meets_requests.get()).then(|| why.to_owned())
+            };
+            if let Some(why) = overlap::never_matches(rule).or_else(outside) {
                 let note = format!("{}: never matches: {why}", rule.place);
                 finishing.notes.push(note);
             }
@@ -276,5 +280,15 @@ impl Section for AccessRules {
                 RuleCounts::show(counts, name, &mut registry.gauges);
             }
         }
+        let Ok(own) = section.own.try_borrow() else {
+            return;
+        };
+        let shared = section.named.iter();
+        let shared = shared.filter_map(|shared| shared.rule.as_ref());
+        let ending = shared.chain(own.iter()).filter_map(|rule| {
+            let end = rule.schedule.end()?;
+            Some((end, Rc::clone(&rule.place)))
+        });
+        registry.ending.extend(ending);
     }
 }

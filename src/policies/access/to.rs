@@ -2,7 +2,7 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::Undecidable;
-use portcullis_exchange::exchange::{ApiOperations, Request, TwoReadings};
+use portcullis_exchange::exchange::{ApiOperations, Request, UntoldOperation};
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
 };
@@ -133,7 +133,8 @@ pub(super) fn is_operation(
     match api.of(request) {
         Ok(Some(operation)) => Truth::of(names.iter().any(|name| api.is_called(operation, name))),
         Ok(None) => Truth::No,
-        Err(TwoReadings) => Truth::Unknown(Fault::Readings),
+        Err(UntoldOperation::Path) => Truth::Unknown(Fault::Readings),
+        Err(UntoldOperation::Method) => Truth::Unknown(Fault::Condition(Undecidable::Spelling)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading an OpenAPI document: its paths, and what each operation asks for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::forms::DeclaredForm;
@@ -62,6 +63,26 @@ pub(super) struct DeclaredParameter<'d> {
     pub(super) place: &'d str,
     pub(super) schema: Option<Handle>,
     pub(super) is_json: bool,
+}
+
+impl<'d> DeclaredParameter<'d> {
+    /// What tells it from others: names of header fields have no case.
+    fn identity(&self) -> (Cow<'d, str>, &'d str) {
+        let name = match self.place {
+            "header" => Cow::Owned(self.name.to_ascii_lowercase()),
+            _ => Cow::Borrowed(self.name),
+        };
+        (name, self.place)
+    }
+
+    /// Whether it is the one of that name there.
+    pub(super) fn is_for(&self, name: &str, place: &str) -> bool {
+        let is_named = match place {
+            "header" => self.name.eq_ignore_ascii_case(name),
+            _ => self.name == name,
+        };
+        self.place == place && is_named
+    }
 }
 
 /// A request body: its media types, each with a schema if it can be judged by one.
@@ -131,6 +152,8 @@ impl<'d, 'p> Reader<'d, 'p> {
             let text = |name| node.member(name).and_then(|node| node.json().as_str());
             if let (Some("apiKey"), Some(name), Some(place @ ("query" | "header"))) =
                 (text("type"), text("name"), text("in"))
+                // Several schemes may stand in one place: it is one field all the same.
+                && !keys.iter().any(|key: &DeclaredParameter<'d>| key.is_for(name, place))
             {
                 keys.push(DeclaredParameter {
                     node,
@@ -288,10 +311,10 @@ impl<'d, 'p> Reader<'d, 'p> {
                 }
             }
             let mut parameters = self.parameters(&node);
-            let own = parameters.iter().map(|own| (own.name, own.place));
+            let own = parameters.iter().map(DeclaredParameter::identity);
             let mut own = sort::set(own);
             for parameter in &shared {
-                if own.insert((parameter.name, parameter.place)) {
+                if own.insert(parameter.identity()) {
                     parameters.push(DeclaredParameter {
                         node: parameter.node.clone(),
                         encoding: None,
@@ -345,10 +368,7 @@ impl<'d, 'p> Reader<'d, 'p> {
             if is_header && ignored.iter().any(|each| name.eq_ignore_ascii_case(each)) {
                 continue;
             }
-            if parameters
-                .iter()
-                .any(|other| (other.name, other.place) == (name, place))
-            {
+            if parameters.iter().any(|other| other.is_for(name, place)) {
                 node.report(self.problems, "is declared twice");
             }
             let json = node.member("content").and_then(|content| {

@@ -276,10 +276,13 @@ impl Policy for RequestJudge {
 
     fn declares(&self) -> Declaration {
         let operations = self.api.paths.iter().flat_map(|path| &path.operations);
+        let mut all = operations.clone();
+        let checks_security = all.any(|operation| operation.security.is_some());
         let names = operations.flat_map(|operation| operation.parameters.header_names());
         Declaration {
             later_request_fields: LATER_FIELDS,
             judged_request_headers: names.collect(),
+            checks_security,
             operations: Some(Rc::<OpenApi>::clone(&self.api)),
             ..Declaration::default()
         }

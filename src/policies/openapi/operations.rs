@@ -2,31 +2,45 @@
 
 use std::fmt;
 
-use portcullis_exchange::exchange::{ApiOperations, OperationIndex, Request, TwoReadings};
+use portcullis_exchange::exchange::{ApiOperations, OperationIndex, Request, UntoldOperation};
 use portcullis_exchange::target::fold_case;
 
 use super::{OpenApi, Operation};
 
 impl OpenApi {
     /// The operation of a path; one that is folded is compared with folded templates.
-    fn place(&self, path: &str, any_case: bool, method: &str) -> Option<OperationIndex> {
+    fn place(
+        &self,
+        path: &str,
+        any_case: bool,
+        method: &str,
+    ) -> Result<Option<OperationIndex>, UntoldOperation> {
         let inner = match any_case {
             true => path.strip_prefix(fold_case(&self.base).as_str()),
             false => path.strip_prefix(self.base.as_str()),
         };
-        let segments: Vec<&str> = inner?.strip_prefix('/')?.split('/').collect();
+        let Some(inner) = inner.and_then(|inner| inner.strip_prefix('/')) else {
+            return Ok(None);
+        };
+        let segments: Vec<&str> = inner.split('/').collect();
         let mut paths = self.paths.iter().enumerate();
-        let (at, path) = paths.find(|(_, path)| {
+        let found = paths.find(|(_, path)| {
             let template = if any_case {
                 &path.folded
             } else {
                 &path.template
             };
             template.values(&segments).is_some()
-        })?;
-        let mut operations = path.operations.iter();
-        let operation = operations.position(|each| each.method == method)?;
-        Some((at, operation))
+        });
+        let Some((at, path)) = found else {
+            return Ok(None);
+        };
+        let is_alike = |each: &Operation| each.method.eq_ignore_ascii_case(method);
+        match path.position(method) {
+            Some(operation) => Ok(Some((at, operation))),
+            None if path.operations.iter().any(is_alike) => Err(UntoldOperation::Method),
+            None => Ok(None),
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &Operation> {
@@ -35,15 +49,15 @@ impl OpenApi {
 }
 
 impl ApiOperations for OpenApi {
-    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, TwoReadings> {
+    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, UntoldOperation> {
         let mut found = request
             .target
             .readings()
             .map(|(path, any_case)| self.place(path, any_case, request.method()));
-        let first = found.next().flatten();
-        match found.all(|other| other == first) {
+        let first = found.next().unwrap_or(Ok(None))?;
+        match found.all(|other| other == Ok(first)) {
             true => Ok(first),
-            false => Err(TwoReadings),
+            false => Err(UntoldOperation::Path),
         }
     }
 

@@ -46,7 +46,7 @@ impl ParameterRules<'_> {
         .map(|part| (part, Vec::new()));
         let is_declared = |key: &&Declared<'_>| {
             let mut declared = declared.iter();
-            declared.any(|each| (each.name, each.place) == (key.name, key.place))
+            declared.any(|each| each.is_for(key.name, key.place))
         };
         let keys = keys.iter().filter(|key| !is_declared(key));
         for parameter in declared.iter().chain(keys) {

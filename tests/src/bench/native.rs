@@ -5,8 +5,8 @@ use std::path::Path;
 use portcullis_tests::envoy::json_filter;
 use serde_json::{Value, json};
 
-use super::document::kind;
 use super::chain::{API_KEY, AUDIENCE, Bucket, CACHED_TOKENS, ISSUER, ORIGIN, SPIFFE_ID, jwks};
+use super::document::kind;
 
 /// Whether `jwt_authn` remembers tokens it has verified; by default it does not.
 #[derive(Clone, Copy, PartialEq, Eq)]

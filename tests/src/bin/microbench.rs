@@ -158,7 +158,11 @@ fn serving(count: usize) -> MemoryHost {
 /// A request that the last of so many rules allows, by the plan of its route.
 #[divan::bench(args = [1, 10, 100, 1000])]
 fn access_rule_among(bencher: Bencher<'_, '_>, rules: usize) {
-    let (engine, headers, host) = (with_rules(rules, "alice"), good_request("alice"), believing());
+    let (engine, headers, host) = (
+        with_rules(rules, "alice"),
+        good_request("alice"),
+        believing(),
+    );
     bencher.bench_local(|| {
         let mut stream = Stream::new(Some(Rc::clone(&engine)));
         black_box(both::request_headers(
@@ -174,7 +178,11 @@ fn access_rule_among(bencher: Bencher<'_, '_>, rules: usize) {
 /// The same by asking each policy.
 #[divan::bench(args = [1, 10, 100, 1000])]
 fn access_rule_asked_among(bencher: Bencher<'_, '_>, rules: usize) {
-    let (engine, headers, host) = (with_rules(rules, "alice"), good_request("alice"), believing());
+    let (engine, headers, host) = (
+        with_rules(rules, "alice"),
+        good_request("alice"),
+        believing(),
+    );
     bencher.bench_local(|| judged(&engine, &headers, &host));
 }
 

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::chain::{
-    Algorithm, Chain, Traffic, Work, answering, filter, portcullis, router,
-};
+use super::super::chain::{Algorithm, Chain, Traffic, Work, answering, filter, portcullis, router};
 use super::super::native::{self, TokenCache};
 use super::super::{document, scratch::Scratch};
 use super::{Group, aim, compare};
