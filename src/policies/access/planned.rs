@@ -80,7 +80,7 @@ impl Judge {
 impl plan::Rules for PlannedRules {
     fn allow(&self, request: &PlannedHead<'_>, host: &dyn Host) -> Option<AllowedBy> {
         let effort = Effort::new(EFFORT);
-        let asked = Asked {
+        let asked = PlannedFacts {
             rules: self,
             request,
             caller: request
@@ -142,7 +142,7 @@ impl plan::Rules for PlannedRules {
 }
 
 /// The head of a request on a plan, as rules ask about it. What is not so plain is told later: not on the plan.
-struct Asked<'a> {
+struct PlannedFacts<'a> {
     rules: &'a PlannedRules,
     request: &'a PlannedHead<'a>,
     caller: CallerIdentity<'a>,
@@ -151,13 +151,13 @@ struct Asked<'a> {
     peer: OnceCell<Peer>,
 }
 
-impl Asked<'_> {
+impl PlannedFacts<'_> {
     fn sent(&self, slot: Option<Slot>) -> Option<&[u8]> {
         slot.and_then(|slot| self.request.fields.one(slot))
     }
 }
 
-impl RequestFacts for Asked<'_> {
+impl RequestFacts for PlannedFacts<'_> {
     fn field(&self, _: &AccessRule, test: &FieldTest) -> Truth {
         let (request, effort) = (self.request, self.effort);
         match &test.values {
