@@ -267,6 +267,58 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_lie_outside_of_their_routes_are_noted() {
+        let found = notes(
+            r#""access_rules": {
+                "delete": { "action": "deny", "to": { "methods": ["DELETE"] } },
+                "internal": { "action": "deny", "to": [{ "hosts": ["*.internal.example"] }, { "hosts": ["a.example"], "methods": ["PUT"] }] },
+                "trace": { "action": "deny", "everywhere": true, "to": { "not_methods": ["GET", "POST"] } }
+            },
+            "routes": [
+                { "name": "a", "match": { "hosts": ["a.example"], "path": { "prefix": "/a" }, "methods": ["GET", "POST"] }, "jwt": { "provider": "corp" },
+                    "access": { "rules": ["delete", "internal",
+                        { "name": "post", "action": "allow", "to": { "hosts": ["*.example"], "methods": ["PATCH", "POST"] } }] } },
+                { "name": "b", "match": { "hosts": ["*.b.example"], "methods": ["DELETE"] }, "jwt": { "provider": "corp" },
+                    "access": { "rules": [
+                        { "name": "b", "action": "allow", "to": { "hosts": ["b.example"] } },
+                        { "name": "all", "action": "allow" }, "internal"] } }
+            ]"#,
+        );
+        let outside = |place: &str| {
+            let mut all = found.iter();
+            all.any(|note| note.starts_with(place) && note.contains("by its `match`"))
+        };
+        assert!(outside("/access_rules/delete: never matches"), "{found:?}");
+        assert!(
+            outside("/access_rules/internal: never matches"),
+            "{found:?}"
+        );
+        assert!(
+            outside("/routes/1/access/rules/0: never matches"),
+            "{found:?}"
+        );
+        let many = found.iter().filter(|note| note.contains("by its `match`"));
+        assert_eq!(many.count(), 3, "{found:?}");
+    }
+
+    #[test]
+    fn security_that_is_only_tried_is_noted() {
+        let of = |mode: &str| {
+            notes(&format!(
+                r#""apis": {{ "o": {{ "openapi": "3.1.0", "info": {{ "title": "o", "version": "1" }},
+                    "components": {{ "securitySchemes": {{ "corp": {{ "type": "oauth2" }} }} }}, "security": [{{ "corp": [] }}],
+                    "paths": {{ "/o": {{ "get": {{ "responses": {{ "200": {{ "description": "o" }} }} }} }} }} }} }},
+                "routes": [{{ "name": "a", "match": {{ "path": {{ "prefix": "/" }} }}, "jwt": {{ "provider": "corp" }},
+                    "openapi": {{ "api": "o", "max_bytes": 1, "mode": "{mode}", "security": {{ "corp": {{ "provider": "corp" }} }} }} }}]"#
+            ))
+        };
+        let is_told =
+            |notes: &[String]| notes.iter().any(|note| note.contains("it is not enforced"));
+        assert!(is_told(&of("shadow")), "{:?}", of("shadow"));
+        assert!(!is_told(&of("enforce")));
+    }
+
+    #[test]
     fn routes_that_are_to_be_concealed_and_tell_of_themselves_are_noted() {
         let found = notes(
             r#""access_rules": {

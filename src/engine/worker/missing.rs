@@ -35,3 +35,48 @@ pub fn report_missing(engine: &Engine, host: &dyn WorkerHost) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_memory_host::MemoryHost;
+
+    #[test]
+    fn rules_that_have_ended_are_told_of_by_each_worker() {
+        let rules: Vec<String> = (0..20)
+            .map(|n| {
+                format!(
+                    r#""r{n}": {{ "action": "deny", "everywhere": true, "not_after": {} }}"#,
+                    1000 + n
+                )
+            })
+            .collect();
+        let document = format!(
+            r#"{{ "version": 1, "access_rules": {{ {} }}, "routes": [{{ "name": "a", "match": {{}}, "open": true, "access": {{
+                "default": "allow", "rules": [{{ "name": "own", "action": "deny", "not_after": "1970-01-01T00:16:39Z" }}] }} }}] }}"#,
+            rules.join(", ")
+        );
+        let engine = Engine::compile(document.as_bytes());
+        let engine = engine.unwrap_or_else(|error| panic!("{error}"));
+        let told = |second: u64| {
+            let host = MemoryHost::new().at_second(second);
+            report_missing(&engine, &host);
+            let lines = host.take_log().into_iter();
+            lines.map(|(_, line)| line).collect::<Vec<String>>()
+        };
+        assert_eq!(told(998), [""; 0]);
+        let own = "/routes/0/access/rules/0: has ended, by `not_after`, and says nothing any more; remove it";
+        assert_eq!(told(999), [own]);
+        let two = told(1000);
+        assert!(
+            two.len() == 2 && two[0].starts_with("/access_rules/r0: "),
+            "{two:?}"
+        );
+        let all = told(2000);
+        assert_eq!(all.len(), MOST_ENDED + 1, "{all:?}");
+        assert_eq!(
+            all.last().unwrap(),
+            "5 more rules have ended, by `not_after`"
+        );
+    }
+}

@@ -107,3 +107,56 @@ fn unmet_of(
     let unmet = tests.filter(|test| field_holds(rule, test, asked) != Truth::Yes);
     unmet.map(|test| format!("{place}/{}", test.name)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::rule::FieldTest;
+    use super::super::schedule::RuleSchedule;
+    use super::super::testing::rules;
+    use super::*;
+
+    /// A request of which no field holds but `methods`, and which counts how often it is asked.
+    #[derive(Default)]
+    struct Counting(Cell<usize>);
+
+    impl RequestFacts for Counting {
+        fn field(&self, _: &AccessRule, test: &FieldTest) -> Truth {
+            self.0.set(self.0.get() + 1);
+            Truth::of(test.name == "methods")
+        }
+
+        fn condition(&self, _: &AccessRule, _: &RuleCondition) -> Truth {
+            Truth::No
+        }
+
+        fn time(&self, _: &RuleSchedule) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn few_of_many_allowances_are_compared_and_one_is_named() {
+        let rule = |n: usize| match n % 2 {
+            0 => format!(
+                r#"{{"name": "r{n}", "action": "allow", "from": {{"roles": ["a"], "clients": ["b"]}}, "to": {{"methods": ["GET"]}}}}"#
+            ),
+            _ => format!(r#"{{"name": "r{n}", "action": "deny", "to": {{"methods": ["GET"]}}}}"#),
+        };
+        let written: Vec<String> = (0..1000).map(rule).collect();
+        let mut written = rules(&format!("[{}]", written.join(", ")));
+        let asked = Counting::default();
+        let all = || written.iter().map(|rule| &**rule);
+        let found = closest(all(), &asked).unwrap();
+        assert_eq!((&*found.rule.name, found.lacks_only_object), ("r0", false));
+        assert_eq!(found.unmet, ["from/clients", "from/roles"]);
+        assert!(asked.0.get() <= 3 * (MOST + 1), "{}", asked.0.get());
+        assert!(closest(all().skip(1).step_by(2), &asked).is_none());
+        // One that is for the request is closer than one of which less does not hold.
+        let near = r#"[{"name": "near", "action": "allow", "to": {"paths": ["/a"]}}]"#;
+        written.splice(..0, rules(near));
+        let all = written.iter().map(|rule| &**rule);
+        assert_eq!(&*closest(all, &asked).unwrap().rule.name, "r0");
+    }
+}

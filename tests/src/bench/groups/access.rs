@@ -36,6 +36,7 @@ pub(super) const GROUP: Group = Group {
             "a token seen before and a rule on its scope, against `jwt_authn` and `rbac`",
             1.2,
         ),
+        compare("portcullis-access-1", "portcullis-open"),
         compare("portcullis-access-1", "router"),
     ],
     half_load: &[],
@@ -56,6 +57,13 @@ fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
     let document = document::token_and_rule();
     vec![
         router(),
+        portcullis(
+            "portcullis-open",
+            "Portcullis, an open route without rules",
+            module,
+            &document::log_only(&[]),
+            (traffic, Work::Nothing),
+        ),
         native("native-access-1", "rbac, 1 policy", 1),
         ours("portcullis-access-1", "Portcullis, 1 rule", 1),
         native("native-access-10", "rbac, 10 policies", 10),
