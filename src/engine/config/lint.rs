@@ -302,6 +302,26 @@ mod tests {
     }
 
     #[test]
+    fn tiers_by_a_role_that_nobody_has_are_noted() {
+        let found = notes(
+            r#""api_key_stores": { "s": { "keys": [{ "id": "a", "client": "a", "attributes": { "r": ["partner"] },
+                "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }],
+                "roles": { "from": ["r"], "map": { "partner": "partner" } } } },
+            "defaults": { "rate_limits": [{ "name": "l", "key": ["subject"], "token_bucket": { "max_tokens": 1, "fill_interval": "1s" },
+                "tiers": [{ "when": { "role": ["partner", "partnr"] }, "unlimited": true }] }] },
+            "routes": [{ "name": "a", "match": {}, "api_key": { "store": "s" } }]"#,
+        );
+        let told = found
+            .iter()
+            .filter(|note| note.contains("has a tier by the role"));
+        let told: Vec<&String> = told.collect();
+        assert!(
+            matches!(told[..], [one] if one.contains("\"partnr\"") && one.contains("did you mean \"partner\"")),
+            "{found:?}"
+        );
+    }
+
+    #[test]
     fn security_that_is_only_tried_is_noted() {
         let of = |mode: &str| {
             notes(&format!(

@@ -38,7 +38,7 @@ mod places;
 mod presented;
 pub(crate) mod requirement;
 pub(crate) mod revocation;
-mod roles;
+pub(crate) mod roles;
 mod secret;
 pub mod signed_request;
 

@@ -327,7 +327,7 @@ fn read_map(
 }
 
 /// Reads a role.
-pub(super) fn read_role<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
+pub(crate) fn read_role<'d>(node: &Node<'d>, problems: &mut Problems) -> Option<&'d str> {
     let role = node.text(problems)?;
     if Roles::check(role).is_err() {
         let longest = Roles::LONGEST;

@@ -13,12 +13,15 @@ use super::ledger::{LimitResult, LimitResults};
 use super::limit::{Limit, Missing};
 use super::refusals;
 use super::spend::{Charge, LimitCheck, LimitVerdict, spend};
+use portcullis_document::{DidYouMean, Quoted};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::plan::Draft;
-use portcullis_exchange::policy::{Declaration, Placement, Policy, Verdict};
+use portcullis_exchange::policy::{
+    Declaration, Misfits, Placement, Policy, RoleSource, RouteCredentials, Verdict,
+};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
 
@@ -82,6 +85,35 @@ impl Policy for Gate {
         Declaration {
             counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
             ..Declaration::default()
+        }
+    }
+
+    fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
+        // Without any, nobody is known: that is reported, once for all routes.
+        if credentials.asked.is_empty() {
+            return Misfits::default();
+        }
+        let sources = credentials.asked.iter().flat_map(|asked| &asked.roles);
+        let sources: Vec<&Rc<dyn RoleSource>> = sources.collect();
+        let limits = self.enforced.iter().chain(&self.shadow);
+        let mut notes = Vec::new();
+        for RouteLimit { limit, .. } in limits {
+            for role in limit.roles() {
+                if !sources.iter().any(|source| source.can_give(role)) {
+                    let names = sources.iter().flat_map(|source| source.names());
+                    let names: Vec<&str> = names.collect();
+                    let near = DidYouMean(role, names.iter().copied());
+                    notes.push(format!(
+                        "the limit {} has a tier by the role {}, and nobody here has that, by `roles` of who vouches for callers{near}",
+                        Quoted(&limit.name),
+                        Quoted(role)
+                    ));
+                }
+            }
+        }
+        Misfits {
+            notes,
+            ..Misfits::default()
         }
     }
 

@@ -245,6 +245,12 @@ impl Limit {
             .unwrap_or(Stage::Arrival)
     }
 
+    /// The roles that its tiers are for, or not for.
+    pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
+        conditions.flat_map(|when| when.roles()).map(|role| &**role)
+    }
+
     /// The tier of a caller, by its place.
     pub(super) fn tier(&self, caller: &Caller<'_>) -> Result<usize, KeyError> {
         for (index, tier) in self.tiers.iter().enumerate() {

@@ -4,12 +4,14 @@ use super::algorithm::{self, LimitAlgorithm};
 use super::key::{Caller, KeyError, NetworkChoice};
 use super::named::LimitNames;
 use super::table::CounterStore;
+use crate::authn::roles::read_role;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
     ClaimPath, Condition, Kinds, Language, Operand, OperandField, OtherKinds, Scalars, Undecidable,
     View, needs_one_of,
 };
 use portcullis_exchange::policy::Stage;
+use portcullis_exchange::principal::Principal;
 use portcullis_exchange::route::read_header_name;
 
 /// Numbers, and for whom they are.
@@ -27,6 +29,8 @@ pub(super) enum TierWhen {
     Condition(Condition),
     /// Who comes from one of these networks, or from none.
     Network(NetworkChoice, bool),
+    /// Who has one of these roles, or none.
+    Role(Vec<Box<str>>, bool),
 }
 
 /// A tier as it is written.
@@ -55,12 +59,16 @@ const LANGUAGE: Language = Language {
     other_kinds: OtherKinds::Fail,
 };
 
+/// Fields that take a list of names and no test.
+const LISTS: [&str; 2] = ["network", "role"];
+
 impl TierDraft {
     /// Whether it depends on tokens.
     pub(super) fn is_of_tokens(&self) -> bool {
         let claim = |when: &TierWhen| match when {
             TierWhen::Condition(when) => matches!(when.operand(), Operand::Claim(..)),
             TierWhen::Network(..) => false,
+            TierWhen::Role(..) => true,
         };
         self.when.as_ref().is_some_and(claim)
     }
@@ -101,33 +109,59 @@ impl TierDraft {
 }
 
 impl TierWhen {
-    /// Reads `{ "network": [ … ] }`, the same under `not`, or a condition.
+    /// Reads `{ "network": [ … ] }` or `{ "role": [ … ] }`, the same under `not`, or a condition.
     fn read(node: &Node<'_>, named: &LimitNames, problems: &mut Problems) -> Option<Self> {
         let inner = node.member("not");
-        let (networks, is_in) = match &inner {
-            Some(inner) if inner.member("network").is_some() => (inner, false),
+        let is_list = |node: &Node<'_>| LISTS.iter().any(|name| node.member(name).is_some());
+        let (lists, is_in) = match &inner {
+            Some(inner) if is_list(inner) => (inner, false),
             _ => (node, true),
         };
-        if networks.member("network").is_none() {
+        if !is_list(lists) {
             return Condition::read(node, &LANGUAGE, problems).map(Self::Condition);
         }
-        let mut fields = networks.fields(problems)?;
-        let lists = fields
-            .optional("network")
-            .and_then(|node| NetworkChoice::read(&node, &named.networks, problems));
+        let mut fields = lists.fields(problems)?;
+        let (networks, roles) = (fields.optional("network"), fields.optional("role"));
+        let when = match (networks, roles) {
+            (Some(networks), None) => {
+                let choice = NetworkChoice::read(&networks, &named.networks, problems);
+                choice.map(|choice| Self::Network(choice, is_in))
+            }
+            (Some(_), Some(roles)) => {
+                roles.report(problems, "cannot stand beside `network`; keep one of them");
+                None
+            }
+            (None, roles) => {
+                let roles = roles.and_then(|node| {
+                    node.list(problems, |item, problems| {
+                        read_role(item, problems).map(Box::from)
+                    })
+                });
+                roles.map(|roles| Self::Role(roles, is_in))
+            }
+        };
         fields.deny_unknown(problems);
         if !is_in {
             let mut fields = node.fields(problems)?;
             let _ = fields.optional("not");
             fields.deny_unknown(problems);
         }
-        Some(Self::Network(lists?, is_in))
+        when
+    }
+
+    /// The roles that it is for, or not for.
+    pub(super) fn roles(&self) -> &[Box<str>] {
+        match self {
+            Self::Role(roles, _) => roles,
+            Self::Condition(_) | Self::Network(..) => &[],
+        }
     }
 
     /// When it can be told.
     pub(super) fn stage(&self) -> Stage {
         match self {
             Self::Condition(when) if when.operand().needs_identity() => Stage::Identity,
+            Self::Role(..) => Stage::Identity,
             Self::Condition(_) | Self::Network(..) => Stage::Arrival,
         }
     }
@@ -145,6 +179,11 @@ impl TierWhen {
                 let client = client.ok_or(KeyError::Unknown)?;
                 let name = networks.name_of(client, caller.host)?;
                 Ok(name.is_some() == *is_in)
+            }
+            Self::Role(roles, is_in) => {
+                let who = caller.facts.principal.as_ref();
+                let has = |who: &Principal| roles.iter().any(|role| who.has_role(role));
+                Ok(who.is_some_and(has) == *is_in)
             }
         }
     }
@@ -176,7 +215,7 @@ pub(super) fn repeated(tiers: &[TierDraft]) -> Option<usize> {
 mod tests {
     use super::*;
     use portcullis_exchange::exchange::{Facts, Request};
-    use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
+    use portcullis_exchange::principal::{CredentialKind, Roles};
     use portcullis_exchange::target::{Authority, Target};
     use portcullis_memory_host::MemoryHost;
     use portcullis_wire::effort::Effort;
