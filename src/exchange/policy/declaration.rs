@@ -9,6 +9,7 @@ use crate::enforcement::Mode;
 use crate::exchange::{ApiOperations, ClaimedSubject};
 use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
+use crate::versions::VersionScheme;
 use portcullis_document::Pointer;
 use portcullis_wire::headers::HeaderName;
 
@@ -30,6 +31,8 @@ pub struct Declaration {
     pub asks_operations: bool,
     /// What operations its API has.
     pub operations: Option<Rc<dyn ApiOperations>>,
+    /// How requests name versions of its API.
+    pub versions: Option<Rc<VersionScheme>>,
     /// Whose credentials it asks for, if it asks for any.
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
@@ -109,6 +112,7 @@ impl Default for Declaration {
             claimants: None,
             asks_operations: false,
             operations: None,
+            versions: None,
             asks_for: None,
             counts_claimants: false,
             owned_request_headers: Vec::new(),
