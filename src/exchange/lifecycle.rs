@@ -201,7 +201,10 @@ mod tests {
             // Evenly: no run of ten has more than one more than its part.
             for run in taken.windows(10) {
                 let refused = run.iter().filter(|taken| **taken).count();
-                assert!(refused <= usize::from(percent).div_ceil(10) + 1, "{percent}");
+                assert!(
+                    refused <= usize::from(percent).div_ceil(10) + 1,
+                    "{percent}"
+                );
             }
         }
     }

@@ -202,7 +202,9 @@ impl Judging {
             true => Overrides::Strip,
             false => Overrides::Pass,
         };
-        let scheme = sections.find::<Versions>().map(|versions| Rc::clone(&versions.0));
+        let scheme = sections
+            .find::<Versions>()
+            .map(|versions| Rc::clone(&versions.0));
         let path_rules = *sections.get::<PathRules>();
         let access_log = sections.find::<AccessLog>();
         let security_events = sections.find::<SecurityEvents>();

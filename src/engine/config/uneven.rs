@@ -102,7 +102,9 @@ mod tests {
             panic!("{found:?}");
         };
         assert!(
-            note.starts_with("/routes/0: the route \"a1\" of version v1 lacks `deny_patterns`, which \"a2\""),
+            note.starts_with(
+                "/routes/0: the route \"a1\" of version v1 lacks `deny_patterns`, which \"a2\""
+            ),
             "{note}"
         );
         let by_header = format!(

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::metrics::{Timing, micros};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::{Host, Side};
+use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::refusal::usable_id;
 use portcullis_wire::headers::HeaderValue;
 

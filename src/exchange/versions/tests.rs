@@ -136,10 +136,7 @@ fn media_types() {
         ("application/json", name("v2")),
         ("*/*", name("v2")),
         ("", name("v2")),
-        (
-            "application/vnd.example.v1+json, */*;q=0.9",
-            name("v1"),
-        ),
+        ("application/vnd.example.v1+json, */*;q=0.9", name("v1")),
         ("application/vnd.example.v1+json, */*", accept.clone()),
         (
             "application/vnd.example.v1+json;q=0.5, application/json",
@@ -159,7 +156,11 @@ fn media_types() {
         ("application/vnd.example.v1+json;q=0.0001", accept.clone()),
         ("nonsense", accept.clone()),
     ] {
-        assert_eq!(of(&by_subtype, "/", &[("accept", value)]), expected, "{value}");
+        assert_eq!(
+            of(&by_subtype, "/", &[("accept", value)]),
+            expected,
+            "{value}"
+        );
     }
     let two = [
         ("accept", "application/vnd.example.v1+json"),
@@ -174,7 +175,11 @@ fn media_types() {
         ("application/json;version=\"v1", accept.clone()),
         ("application/json", Ok(None)),
     ] {
-        assert_eq!(of(&by_parameter, "/", &[("accept", value)]), expected, "{value}");
+        assert_eq!(
+            of(&by_parameter, "/", &[("accept", value)]),
+            expected,
+            "{value}"
+        );
     }
     let other = ("a_ccept", "application/json");
     assert!(of(&by_parameter, "/", &[other]).is_ok());

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_document::{Node, Quoted};
 use crate::versions::{Versions, read_scheme, show};
+use portcullis_document::{Node, Quoted};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::versions::VersionScheme;
 use portcullis_wire::sort;
@@ -32,7 +32,8 @@ impl Apis {
     /// How requests name the versions of an API, if it says so.
     pub(super) fn versions(&self, name: &str) -> Option<&Rc<VersionScheme>> {
         let mut all = self.versions.iter();
-        all.find(|(each, _)| **each == *name).map(|(_, scheme)| scheme)
+        all.find(|(each, _)| **each == *name)
+            .map(|(_, scheme)| scheme)
     }
 
     /// The OpenAPI document of that name, as it is written in the filter's document.

@@ -175,7 +175,10 @@ fn note_deprecated(
         );
     }
     if !is_old && !settings.deprecated.fields.is_empty() {
-        notes.add_at("no operation is `deprecated`, so `deprecated` of the block says nothing", at);
+        notes.add_at(
+            "no operation is `deprecated`, so `deprecated` of the block says nothing",
+            at,
+        );
     }
 }
 

@@ -260,7 +260,8 @@ impl<'d, 'p> Reader<'d, 'p> {
     /// Whether an operation says that clients are to leave it.
     fn is_deprecated(&mut self, operation: &Node<'d>) -> bool {
         let node = operation.member("deprecated");
-        node.and_then(|node| node.boolean(self.problems)).unwrap_or(false)
+        node.and_then(|node| node.boolean(self.problems))
+            .unwrap_or(false)
     }
 
     /// Notes requirements that nobody looks at.

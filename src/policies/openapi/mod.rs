@@ -23,10 +23,10 @@ use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
 use crate::authn::operation::OperationSecurity;
+use crate::versions::{UpstreamFields, reads_response, tell};
 use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};
-use crate::versions::{UpstreamFields, reads_response, tell};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::lifecycle::{Lifecycle, VersionState};
 use portcullis_exchange::policy::{
@@ -245,7 +245,9 @@ impl OpenApi {
             return Ok(Verdict::Pass);
         };
         if let Some(lifecycle) = &operation.lifecycle {
-            let state = lifecycle.state(exchange.arrived).max(VersionState::Deprecated);
+            let state = lifecycle
+                .state(exchange.arrived)
+                .max(VersionState::Deprecated);
             exchange.facts.grows_old(state);
             if state.is_gone() {
                 let refusal = refused(&version_refusals::OPERATION, None, &lifecycle.members);

@@ -52,7 +52,11 @@ fn civil(days: u32) -> (u32, u32, u32) {
     let in_year = in_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * in_year + 2) / 153;
     let day = in_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year + era * 400 + u32::from(month <= 2);
     (year, month, day)
 }

@@ -36,13 +36,13 @@ pub(crate) fn read_lifecycle(
     is_removed: bool,
     problems: &mut Problems,
 ) -> Option<Lifecycle> {
-    let mut date = |name: &'static str, problems: &mut Problems| {
+    let mut read = |name: &'static str, problems: &mut Problems| {
         fields.or_default(name, None, problems, |node, problems| {
             read_date(node, problems).map(Some)
         })
     };
-    let deprecated = date("deprecated", problems);
-    let sunset = date("sunset", problems);
+    let deprecated = read("deprecated", problems);
+    let sunset = read("sunset", problems);
     let brownouts = fields.or_default("brownouts", Vec::new(), problems, |node, problems| {
         let windows = node.list(problems, read_window)?;
         if windows.len() > MOST_WINDOWS {
@@ -51,14 +51,14 @@ pub(crate) fn read_lifecycle(
         }
         Some(windows)
     });
-    let mut link = |name: &'static str, problems: &mut Problems| {
+    let mut read = |name: &'static str, problems: &mut Problems| {
         fields.or_default(name, None, problems, |node, problems| {
             read_link(node, problems).map(Some)
         })
     };
-    let guide = link("guide", problems);
-    let sunset_policy = link("sunset_policy", problems);
-    let successor_link = link("successor_link", problems);
+    let guide = read("guide", problems);
+    let sunset_policy = read("sunset_policy", problems);
+    let successor_link = read("successor_link", problems);
     let (deprecated, sunset, brownouts) = (deprecated?, sunset?, brownouts?);
     let directions = Directions {
         guide: guide?,
@@ -119,12 +119,12 @@ fn check_order(
 /// `{ "from", "until", "percent" }`.
 fn read_window(node: &Node<'_>, problems: &mut Problems) -> Option<Brownout> {
     let mut fields = node.object(problems, "{\"from\": \"…\", \"until\": \"…\"}")?;
-    let mut date = |name: &'static str, problems: &mut Problems| {
+    let mut read = |name: &'static str, problems: &mut Problems| {
         let node = fields.required(name, problems)?;
         read_date(&node, problems)
     };
-    let from = date("from", problems);
-    let until = date("until", problems);
+    let from = read("from", problems);
+    let until = read("until", problems);
     let percent = fields.or_default("percent", 100, problems, |node, problems| {
         let percent = node.integer(problems, 1..=100)?;
         u8::try_from(percent).ok()
@@ -144,9 +144,10 @@ fn read_link(node: &Node<'_>, problems: &mut Problems) -> Option<Box<str>> {
     let is_plain = text
         .bytes()
         .all(|b| b.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&b));
-    let begins = ["https://", "http://"]
-        .iter()
-        .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    let begins = ["https://", "http://"].iter().any(|scheme| {
+        text.strip_prefix(scheme)
+            .is_some_and(|rest| !rest.is_empty())
+    });
     let is_path = text.starts_with('/') && !text.starts_with("//");
     if is_plain && (begins || is_path) {
         return Some(text.into());

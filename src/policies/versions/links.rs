@@ -68,10 +68,14 @@ impl<'h> OwnFields<'h> {
 
     /// The links without those of an age. A field that is not understood goes: it may have one.
     fn without_links(&self) -> Vec<Edit> {
-        let is_ours = |link: &&[u8]| RELATIONS.iter().any(|relation| has_relation(link, relation));
+        let is_ours = |link: &&[u8]| {
+            RELATIONS
+                .iter()
+                .any(|relation| has_relation(link, relation))
+        };
         let is_touched = |field: &Option<Vec<&[u8]>>| match field {
             None => true,
-            Some(links) => links.iter().any(|link| is_ours(link)),
+            Some(links) => links.iter().any(is_ours),
         };
         let Ok(name) = HeaderName::parse(LINK) else {
             return Vec::new();
@@ -127,15 +131,15 @@ fn end_of(bytes: &[u8], mark: u8) -> Option<usize> {
 /// Whether a link has that relation, alone or among others (RFC 8288 §3.3).
 fn has_relation(link: &[u8], relation: &str) -> bool {
     let mut rest = link;
-    while let Some((part, after)) =
-        end_of(rest, b';').and_then(|end| rest.split_at_checked(end))
-    {
+    while let Some((part, after)) = end_of(rest, b';').and_then(|end| rest.split_at_checked(end)) {
         let mut halves = part.splitn(2, |b| *b == b'=');
         let name = halves.next().unwrap_or_default().trim_ascii();
         if let (true, Some(value)) = (name.eq_ignore_ascii_case(b"rel"), halves.next()) {
             let value = value.trim_ascii();
             let bare = value.strip_prefix(b"\"");
-            let value = bare.and_then(|bare| bare.strip_suffix(b"\"")).unwrap_or(value);
+            let value = bare
+                .and_then(|bare| bare.strip_suffix(b"\""))
+                .unwrap_or(value);
             // The first counts.
             return value
                 .split(|b| b.is_ascii_whitespace())

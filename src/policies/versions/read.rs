@@ -28,7 +28,7 @@ const MOST_PLACES: usize = 8;
 const LAST_SEGMENT: u64 = 8;
 
 /// The fields of a place, of which it has one.
-const PLACES: [&str; 4] = ["path_segment", "header", "query", "accept"];
+const FIELDS: [&str; 4] = ["path_segment", "header", "query", "accept"];
 
 /// A version as it is written.
 struct WrittenVersion<'d> {
@@ -109,7 +109,9 @@ fn read_places(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<VersionPl
     if places.is_empty() || places.len() > MOST_PLACES {
         node.report(
             problems,
-            format_args!("must have from 1 to {MOST_PLACES} items: where requests name their version"),
+            format_args!(
+                "must have from 1 to {MOST_PLACES} items: where requests name their version"
+            ),
         );
         return None;
     }
@@ -119,7 +121,10 @@ fn read_places(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<VersionPl
         .enumerate()
         .find(|(at, place)| before(*at).contains(place));
     if let Some((at, _)) = twice {
-        problems.report(&node.pointer().item(at), "is there twice; remove one of them");
+        problems.report(
+            &node.pointer().item(at),
+            "is there twice; remove one of them",
+        );
         return None;
     }
     Some(places)
@@ -127,12 +132,12 @@ fn read_places(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<VersionPl
 
 fn read_place(node: &Node<'_>, problems: &mut Problems) -> Option<VersionPlace> {
     let mut fields = node.object(problems, "{\"header\": \"Api-Version\"}")?;
-    let written = PLACES.map(|name| fields.optional(name).map(|node| (name, node)));
+    let written = FIELDS.map(|name| fields.optional(name).map(|node| (name, node)));
     let mut written = written.into_iter().flatten();
     let first = written.next();
     if first.is_none() {
-        let names = PLACES.map(|name| Quoted(name).to_string()).join(", ");
-        fields.lacks(&PLACES, problems, format_args!("needs one of {names}"));
+        let names = FIELDS.map(|name| Quoted(name).to_string()).join(", ");
+        fields.lacks(&FIELDS, problems, format_args!("needs one of {names}"));
     }
     fields.deny_unknown(problems);
     let (name, value) = first?;
@@ -190,7 +195,10 @@ fn read_accept(node: &Node<'_>, problems: &mut Problems) -> Option<VersionPlace>
             if name.bytes().all(is_token_byte) && is_free {
                 return Some(VersionPlace::AcceptParameter(name.into()));
             }
-            node.report(problems, "must be the name of a parameter of media types, and not `q`");
+            node.report(
+                problems,
+                "must be the name of a parameter of media types, and not `q`",
+            );
             None
         }
         (None, Some(node)) => {
@@ -252,7 +260,10 @@ fn read_known<'d>(
     let known = known.into_iter().collect::<Option<Vec<_>>>()?;
     check_successors(&known, problems)?;
     if known.iter().all(|version| version.lifecycle.is_removed) {
-        node.report(problems, "has no version that is not removed, so every request would be refused");
+        node.report(
+            problems,
+            "has no version that is not removed, so every request would be refused",
+        );
         return None;
     }
     Some(known)
@@ -349,7 +360,10 @@ fn read_successor<'d>(
     }
     if !names.contains(&name) {
         let near = DidYouMean(name, names.iter().copied());
-        node.report(problems, format_args!("no version is named {}{near}", Quoted(name)));
+        node.report(
+            problems,
+            format_args!("no version is named {}{near}", Quoted(name)),
+        );
         return None;
     }
     Some(name)
@@ -396,7 +410,10 @@ fn read_usual(
     let place = known.iter().position(|version| version.name == name);
     let Some((place, version)) = place.and_then(|place| Some((place, known.get(place)?))) else {
         let near = DidYouMean(name, known.iter().map(|version| version.name));
-        node.report(problems, format_args!("no version is named {}{near}", Quoted(name)));
+        node.report(
+            problems,
+            format_args!("no version is named {}{near}", Quoted(name)),
+        );
         return None;
     };
     if version.lifecycle.is_removed {

@@ -7,6 +7,7 @@ pub(super) mod payload;
 mod records;
 mod refusals;
 mod tokens;
+mod versions;
 mod whole;
 mod workloads;
 
@@ -57,6 +58,7 @@ pub(super) const ALL: &[Group] = &[
     browser::GROUP,
     records::GROUP,
     payload::GROUP,
+    versions::GROUP,
 ];
 
 const fn compare(of: &'static str, against: &'static str) -> Comparison {
