@@ -120,6 +120,8 @@ impl Brownout {
 pub struct ApiVersion {
     /// As the document names it, and clients do.
     pub name: Rc<str>,
+    /// Where it stands in the document.
+    pub pointer: Rc<str>,
     /// How it grows old.
     pub lifecycle: Lifecycle,
     /// What has become of its requests, in this worker.

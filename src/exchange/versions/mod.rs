@@ -197,24 +197,24 @@ impl VersionScheme {
 
 /// Why requests for a version are refused that is no more.
 fn gone(version: &ApiVersion, state: VersionState) -> Option<Refusal> {
-    let reason = match state {
-        VersionState::Removed => &refusals::REMOVED,
-        VersionState::Sunset => &refusals::SUNSET,
+    let (reason, field) = match state {
+        VersionState::Removed => (&refusals::REMOVED, "removed"),
+        VersionState::Sunset => (&refusals::SUNSET, "sunset"),
         VersionState::Current | VersionState::Deprecated => return None,
     };
-    Some(refused(reason, Some(version), &version.lifecycle.members))
+    Some(refused_version(reason, version, field))
+}
+
+/// The refusal of a version that is no more, or is switched off, by that field of it.
+pub fn refused_version(reason: &'static Reason, version: &ApiVersion, field: &str) -> Refusal {
+    let place = [&version.pointer, "/", field].concat();
+    let detail = Detail::at(place).and("version", Fact::trusted(&version.name));
+    refused(reason, &version.lifecycle.members).because(detail)
 }
 
 /// A refusal for a version or an operation that is no more, or is switched off: with what is said of where to go.
-pub fn refused(
-    reason: &'static Reason,
-    version: Option<&ApiVersion>,
-    members: &Rc<str>,
-) -> Refusal {
-    let mut refusal = Refusal::new(reason).with_members(Rc::clone(members));
-    if let Some(version) = version {
-        refusal = refusal.and("version", Fact::trusted(&version.name));
-    }
+pub fn refused(reason: &'static Reason, members: &Rc<str>) -> Refusal {
+    let refusal = Refusal::new(reason).with_members(Rc::clone(members));
     // RFC 9111 §4.2.2 lets a cache keep a 410 for as long as it likes, and this one may be over tomorrow.
     let name = HeaderName::parse("cache-control").ok();
     match name.zip(HeaderValue::parse(b"no-store").ok()) {

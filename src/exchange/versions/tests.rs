@@ -8,6 +8,7 @@ fn scheme(places: Vec<VersionPlace>, names: &[&str], usual: Option<usize>) -> Ve
     let version = |name: &&str| {
         Rc::new(ApiVersion {
             name: (*name).into(),
+            pointer: "".into(),
             lifecycle: Lifecycle::default(),
             counts: VersionCounts::default(),
         })

@@ -59,6 +59,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
         ),
         (Selector::Reason(&form_refusals::UNDECLARED), "undeclared"),
         (Selector::Code(&payload_refusals::RESPONSE), "responses"),
+        (Selector::Reason(&version_refusals::OPERATION), "deprecated"),
     ],
 };
 
@@ -250,7 +251,7 @@ impl OpenApi {
                 .max(VersionState::Deprecated);
             exchange.facts.grows_old(state);
             if state.is_gone() {
-                let refusal = refused(&version_refusals::OPERATION, None, &lifecycle.members);
+                let refusal = refused(&version_refusals::OPERATION, &lifecycle.members);
                 return Err(self.named(refusal, index));
             }
         }

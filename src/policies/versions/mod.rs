@@ -20,9 +20,9 @@ use portcullis_exchange::lifecycle::{Lifecycle, VersionCounts};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
-use portcullis_exchange::refusal::{Fact, Selector};
+use portcullis_exchange::refusal::Fact;
 pub use portcullis_exchange::versions::refusals;
-use portcullis_exchange::versions::{VersionScheme, refused};
+use portcullis_exchange::versions::{VersionScheme, refused_version};
 
 use self::links::OwnFields;
 
@@ -42,7 +42,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
         always,
         may_be_off: true,
     },
-    rules: &[(Selector::Code(&refusals::BROWNOUT), "brownouts")],
+    rules: &[],
 };
 
 /// Versions of every route whose document or API has them.
@@ -174,8 +174,7 @@ impl Policy for BrownoutJudge {
             true => &version.counts.shadow_refused,
             false => &version.counts.brownouts,
         });
-        let members = &version.lifecycle.members;
-        let refusal = refused(&refusals::WINDOW, Some(version), members);
+        let refusal = refused_version(&refusals::WINDOW, version, "brownouts");
         Verdict::Refuse(refusal.and("until", Fact::Number(u64::from(window.until))))
     }
 

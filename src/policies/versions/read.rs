@@ -33,6 +33,7 @@ const FIELDS: [&str; 4] = ["path_segment", "header", "query", "accept"];
 /// A version as it is written.
 struct WrittenVersion<'d> {
     name: &'d str,
+    pointer: String,
     lifecycle: Lifecycle,
     successor: Option<Node<'d>>,
 }
@@ -75,6 +76,7 @@ pub(crate) fn read_scheme(node: &Node<'_>, problems: &mut Problems) -> Option<Ve
     let known = known.into_iter().map(|written| {
         Rc::new(ApiVersion {
             name: written.name.into(),
+            pointer: written.pointer.into(),
             lifecycle: written.lifecycle,
             counts: VersionCounts::default(),
         })
@@ -288,7 +290,7 @@ fn check_name(
         );
     }
     if fits && name.starts_with('V') {
-        node.report(problems, "begins with a small \"v\"");
+        node.report(problems, "must begin with a small \"v\"");
         return false;
     }
     fits
@@ -325,6 +327,7 @@ fn read_version<'d>(
     usage?;
     Some(WrittenVersion {
         name,
+        pointer: node.pointer().to_string(),
         lifecycle: lifecycle?,
         successor,
     })
