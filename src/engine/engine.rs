@@ -24,6 +24,7 @@ use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
 use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
 use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Variable};
 use portcullis_exchange::target::PathRules;
+use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies as policy;
 use portcullis_policies::jwt::{Providers, RemoteKeys};
 use portcullis_wire::budget::Reservation;
@@ -64,6 +65,8 @@ pub struct Engine {
     pub security_events: Option<Rc<SecurityEvents>>,
     pub explain: Option<Rc<Explain>>,
     pub request_id: Option<HeaderName>,
+    /// How requests name versions, unless an API says it otherwise.
+    pub versions: Option<Rc<VersionScheme>>,
     pub shown_fields: ShownFields,
     /// What most requests come to, prepared.
     pub plans: Plans,
@@ -457,6 +460,15 @@ impl Engine {
                 ..*request
             };
             self.select(&read) == *selection
+        })
+    }
+
+    /// Whether a route would be for a request if that named a version.
+    pub fn misses_version(&self, request: &Request<'_>) -> bool {
+        let mut candidates = self.candidates(request);
+        candidates.any(|(_, route)| {
+            let is_of_versions = route.matcher.versions().next().is_some();
+            is_of_versions && route.matcher.is_for(request) == Ok(true)
         })
     }
 

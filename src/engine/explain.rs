@@ -12,6 +12,7 @@ use portcullis_document::header::read_claimed;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::{Edit, Facts};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::refusal::{Detail, Reason};
 use portcullis_exchange::section::{Reading, Section};
 use portcullis_schema::Violation;
@@ -105,6 +106,7 @@ impl Explain {
     pub fn tell(
         &self,
         route: Option<&str>,
+        version: Option<&RequestVersion>,
         asked: &[(&'static str, PolicyVerdict)],
         times: &[(&'static str, Duration)],
         record: &Decision,
@@ -128,6 +130,12 @@ impl Explain {
             Some(route) => format!("route={route}"),
             None => "no route".to_owned(),
         };
+        if let Some(version) = version {
+            if let Some(name) = version.name() {
+                let _ = write!(first, "; version={name}");
+            }
+            let _ = write!(first, "; version_state={}", version.state.name());
+        }
         if let Some(Reason { name, code, .. }) = record.refusal {
             let _ = write!(first, "; code={}; reason={name}", code.name);
         }

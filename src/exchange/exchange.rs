@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::asked::Asked;
 use crate::connection::Connection;
 use crate::host::Host;
+use crate::lifecycle::{RequestVersion, VersionState};
 use crate::limits::Limits;
 use crate::principal::Principal;
 use crate::proof::Proofs;
@@ -69,6 +70,8 @@ pub struct Facts {
     pub proofs: Proofs,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
+    /// Which version of the API it is for. Written by `versions`; `openapi` says how old the operation is.
+    pub version: Option<RequestVersion>,
     /// Whose tokens its route asks for. Written by the stream.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// What is known of the client's connection.
@@ -163,6 +166,14 @@ impl Facts {
         }
     }
 
+    /// Notes how old the operation is, if that is older than its version.
+    pub fn grows_old(&mut self, state: VersionState) {
+        match &mut self.version {
+            Some(version) => version.state = version.state.max(state),
+            None => self.version = Some(RequestVersion { of: None, state }),
+        }
+    }
+
     /// Everybody whom an accepted credential names, who calls first.
     pub fn named(&self) -> impl Iterator<Item = &Principal> {
         self.principal.iter().chain(self.beside())
@@ -254,6 +265,7 @@ impl Facts {
             connection: self.connection.clone(),
             limits: Limits::default(),
             operation: None,
+            version: self.version.clone(),
             asked: Asked::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! A request and its response as policies see them, and what a policy, a host, a section of the
 //! document and a call are. Nothing here knows a policy.
 
+mod alike;
 pub mod asked;
 pub mod body;
 pub mod body_members;
@@ -19,6 +20,7 @@ pub mod gauges;
 pub mod geo;
 pub mod host;
 pub mod http_uri;
+pub mod lifecycle;
 pub mod limits;
 pub mod media_type;
 pub mod meter;
@@ -32,5 +34,6 @@ pub mod route;
 pub mod section;
 pub mod seed;
 pub mod target;
+pub mod versions;
 pub mod wait;
 pub mod whole_response;

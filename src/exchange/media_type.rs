@@ -69,6 +69,11 @@ impl<'v> MediaType<'v> {
         Some(&self.parameters.iter().find(found)?.1)
     }
 
+    /// What stands behind the slash, as it was sent.
+    pub fn subtype(&self) -> &'v str {
+        self.sub
+    }
+
     /// Whether it is that one, parameters aside.
     pub fn is(&self, main: &str, sub: &str) -> bool {
         self.main.eq_ignore_ascii_case(main) && self.sub.eq_ignore_ascii_case(sub)

@@ -25,6 +25,7 @@ pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod test_wait;
+pub mod versions;
 
 use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
@@ -82,6 +83,7 @@ kinds! {
     security_headers,
     cors,
     csrf,
+    versions,
 }
 
 /// What the log calls a policy: first those in force, by their places in [`LIST`], then those that
@@ -160,7 +162,7 @@ mod tests {
                 Blame::Upstream => &[502],
                 // A route that is not to be known is not, whatever is wrong.
                 Blame::Dependency | Blame::Ourselves => &[404, 503],
-                Blame::Request => &[400, 403, 404, 405, 413, 415, 417, 422, 431],
+                Blame::Request => &[400, 403, 404, 405, 410, 413, 415, 417, 422, 431],
             };
             assert!(statuses.contains(&reason.code.status), "{reason:?}");
         }

@@ -202,6 +202,7 @@ impl Policy for SanitizeErrors {
             title: title(status),
             request_id: response.request.all("x-request-id").next(),
             violations: &[],
+            members: None,
         };
         let (fields, body) = ErrorFormat::of(response.request, response.page).write(&failure);
         let is_head = response.request.all(":method").next() == Some(b"HEAD");

@@ -87,6 +87,10 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
         "apis": { "pets": {
             "openapi": "3.0.3", "info": { "title": "Pets", "version": "1" },
             "paths": { "/pets": { "get": { "responses": { "200": { "description": "all" } } } } },
+        }, "aged": {
+            "openapi": "3.0.3", "info": { "title": "Aged", "version": "1" },
+            "versions": { "in": [{ "header": "api-version" }], "known": { "v1": { "removed": true }, "v2": {} } },
+            "paths": { "/aged": { "get": { "responses": { "200": { "description": "all" } } } } },
         } },
         "routes": [
             { "name": "admin", "match": { "path": { "prefix": "/admin" } },
@@ -102,6 +106,7 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
             { "name": "lists", "match": { "path": { "prefix": "/lists" } }, "open": true,
               "payload": { "max_bytes": 64, "json_schema": "list" } },
             { "name": "pets", "match": { "path": { "prefix": "/pets" } }, "open": true, "openapi": { "api": "pets", "max_bytes": 64 } },
+            { "name": "aged", "match": { "path": { "prefix": "/aged" } }, "open": true, "openapi": { "api": "aged", "max_bytes": 64 } },
             { "name": "forms", "match": { "path": { "prefix": "/forms" } }, "open": true,
               "forms": { "max_bytes": 512, "fields": [{ "name": "a", "schema": { "maxLength": 1 } }],
                 "files": [{ "name": "f", "max_bytes": 64, "extensions": [".png"] }] } },
@@ -268,6 +273,8 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
         ("/gone", "x-hub-signature-256", &*signed),
         ("/pets/unknown", "x-a", "4"),
         ("/ruled", "x-a", "5"),
+        ("/aged", "api-version", "v1"),
+        ("/aged", "api-version", "v3"),
         ("/owned?of=nobody", "authorization", &*good),
         ("/searched?q=%3Cscript%3Ealert(1)%3C/script%3E", "x-a", "6"),
     ] {

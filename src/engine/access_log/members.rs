@@ -12,6 +12,7 @@ use super::time::without_port;
 use super::verdict;
 use crate::record::Ending;
 use portcullis_exchange::host::Property;
+use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::target::Authority;
 
@@ -39,6 +40,14 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.route", |line, name, of| {
         trusted(line, name, of.exchange.route_name);
+    }),
+    member("portcullis.version", |line, name, of| {
+        let version = of.exchange.facts.version.as_ref();
+        trusted(line, name, version.and_then(RequestVersion::name));
+    }),
+    member("portcullis.version_state", |line, name, of| {
+        let version = of.exchange.facts.version.as_ref();
+        trusted(line, name, version.map(|version| version.state.name()));
     }),
     member("portcullis.policy", |line, name, of| {
         let record = of.exchange.record;

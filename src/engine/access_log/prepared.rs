@@ -241,7 +241,9 @@ impl AccessLog {
             "client.address" => Some(Kind::Address),
             _ if member.attribute().is_some() => Some(Kind::Proxy(member)),
             // A document whose records have roles has no prepared ones; a request on a plan has none of the others.
-            "user.roles"
+            "portcullis.version"
+            | "portcullis.version_state"
+            | "user.roles"
             | "portcullis.errors"
             | "portcullis.shadow"
             | "portcullis.claim.<claim>"

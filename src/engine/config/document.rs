@@ -13,6 +13,7 @@ use super::request_id::RequestId;
 use super::routes::Default;
 use super::sections::SECTIONS;
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
+use super::uneven;
 use crate::access_log::AccessLog;
 use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
@@ -28,7 +29,9 @@ use portcullis_exchange::policy::Declaration;
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
 use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
 use portcullis_exchange::target::PathRules;
+use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies as policy;
+use portcullis_policies::versions::Versions;
 use portcullis_wire::budget::{SHARES, Share};
 use portcullis_wire::headers::{HeaderName, are_alike};
 use portcullis_wire::json::Json;
@@ -116,6 +119,8 @@ pub(super) struct Document<'p> {
     pub(super) template: Option<Rc<PathTemplate>>,
     /// Whether nothing is wrong with how it is matched.
     pub(super) is_matched: bool,
+    /// How its requests name versions.
+    pub(super) versions: Option<Rc<VersionScheme>>,
     pub(super) defaults: Vec<Default>,
     pub(super) notes: &'p mut Vec<String>,
     pub(super) problems: &'p mut Problems,
@@ -145,6 +150,7 @@ impl Document<'_> {
             sections: &sections,
             template: None,
             is_matched: true,
+            versions: None,
             defaults: Vec::new(),
             notes: &mut notes,
             problems,
@@ -166,6 +172,8 @@ impl Document<'_> {
         });
         let rules = *sections.get::<PathRules>();
         notes.extend(lint::of_routes(&routes, rules));
+        let versions = sections.find::<Versions>();
+        notes.extend(uneven::notes(&routes, versions.as_deref()));
         let mode = version.and(mode)?;
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
@@ -197,6 +205,9 @@ impl Judging {
             true => Overrides::Strip,
             false => Overrides::Pass,
         };
+        let scheme = sections
+            .find::<Versions>()
+            .map(|versions| Rc::clone(&versions.0));
         let path_rules = *sections.get::<PathRules>();
         let access_log = sections.find::<AccessLog>();
         let security_events = sections.find::<SecurityEvents>();
@@ -224,6 +235,7 @@ impl Judging {
             explain: sections.find::<Explain>(),
             request_id: sections.find::<RequestId>().map(|id| id.0.clone()),
             sections,
+            versions: scheme,
             plans: Plans::default(),
             memory: None,
         }

@@ -12,6 +12,7 @@ mod request_id;
 mod routes;
 mod sections;
 mod size;
+mod uneven;
 
 use portcullis_document::{fields, form, node, problem};
 

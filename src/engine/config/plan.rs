@@ -47,7 +47,11 @@ fn all(engine: &Engine) -> Option<Plans> {
     if chains.is_empty() {
         return None;
     }
-    let nowhere = kept(nowhere(engine, &mut names));
+    // Of requests without a route, some are refused for their version.
+    let nowhere = match engine.versions {
+        None => kept(nowhere(engine, &mut names)),
+        Some(_) => None,
+    };
     chains.extend(nowhere.as_ref().map(|_| &engine.fallback));
     let later = chains.iter().flat_map(|chain| &chain.later_request_fields);
     let kept: Vec<&str> = engine.shown_fields.names().chain(later.copied()).collect();

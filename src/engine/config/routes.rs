@@ -16,8 +16,11 @@ use portcullis_exchange::policy::{
 use portcullis_exchange::refusal::BlockPlace;
 use portcullis_exchange::route;
 use portcullis_exchange::route::RequestMatcher;
+use portcullis_exchange::section::Section;
 use portcullis_exchange::target::PathRules;
+use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies as policy;
+use portcullis_policies::versions::Versions;
 use portcullis_wire::budget::Share;
 
 /// A block of `defaults`.
@@ -137,7 +140,7 @@ impl Document<'_> {
         let block = fields.required("match", self.problems);
         self.notes.extend(block.as_ref().and_then(route::notes));
         let letter_case = self.sections.get::<PathRules>().letter_case;
-        let matcher =
+        let mut matcher =
             block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         self.is_matched = self.problems.count() == before;
@@ -161,7 +164,15 @@ impl Document<'_> {
                 Some(block) => !block.is_off(),
                 None => self.defaults.iter().any(|each| each.kind.name == kind.name),
             };
+            // An API may say it for its routes: the policy that names the API comes before.
+            if can_go_without(kind) {
+                self.versions = self.scheme(&chain);
+            }
             let block = match written {
+                Some(block) if block.is_off() && can_go_without(kind) => Some(Block {
+                    steps: Vec::new(),
+                    beside: Vec::new(),
+                }),
                 Some(block) if block.is_off() => self.read_policy(kind, None, &place),
                 Some(block) if open => {
                     block.report(
@@ -233,6 +244,14 @@ impl Document<'_> {
         }
         let at = fields.pointer().clone();
         fields.deny_unknown(self.problems);
+        let scheme = self.scheme(&chain);
+        // One that is wrong has been reported.
+        if let Some(matcher) = &mut matcher
+            && is_whole
+            && !self.sections.is_wrong(&[Versions::NAME])
+        {
+            matcher.tell_versions(scheme.as_ref(), self.problems);
+        }
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
@@ -256,6 +275,17 @@ impl Document<'_> {
             is_open: access == Some(Access::Open),
             chain: Chain::new(chain.steps, chain.beside),
         })
+    }
+
+    /// How requests of a route name versions: as its API says, else as the document does.
+    fn scheme(&self, chain: &Block) -> Option<Rc<VersionScheme>> {
+        let mut steps = chain.steps.iter();
+        let of_api = steps.find_map(|step| step.declared.versions.clone());
+        let of_document = || {
+            let versions = self.sections.find::<Versions>()?;
+            Some(Rc::clone(&versions.0))
+        };
+        of_api.or_else(of_document)
     }
 
     /// Reports the policies of a route at that place which do not fit how it asks for credentials.
@@ -309,6 +339,7 @@ impl Document<'_> {
             inspection: *self.sections.get::<Inspection>(),
             template: self.template.clone(),
             is_matched: self.is_matched,
+            versions: self.versions.clone(),
             place,
             problems: self.problems,
             notes: self.notes,
@@ -474,6 +505,17 @@ fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
         (true, true) => Some(Mode::Shadow),
         (true, false) => Some(Mode::Enforce),
     }
+}
+
+/// Whether `off` on a route leaves nothing of a policy.
+fn can_go_without(kind: &PolicyKind) -> bool {
+    matches!(
+        kind.compile,
+        Compile::Everywhere {
+            may_be_off: true,
+            ..
+        }
+    )
 }
 
 fn place_of(kind: &PolicyKind) -> Option<usize> {

@@ -22,6 +22,7 @@ use portcullis_policies::jwt::Providers;
 use portcullis_policies::openapi::Apis;
 use portcullis_policies::rate_limits::SharedLimits;
 use portcullis_policies::signed_request::Signers;
+use portcullis_policies::versions::Versions;
 use portcullis_policies::{NetworkLists, RevocationLists};
 use portcullis_schema::Schemas;
 
@@ -48,6 +49,7 @@ pub(super) const SECTIONS: &[Entry] = &[
     Entry::of::<Signers>(),
     Entry::of::<IntrospectionServers>(),
     Entry::Agreement(secrets_are_redacted),
+    Entry::of::<Versions>(),
     Entry::of::<SharedLimits>(),
     Entry::of::<AccessRules>(),
     Entry::of::<Schemas>(),

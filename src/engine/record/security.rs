@@ -17,6 +17,7 @@ use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
 use portcullis_policies::rate_limits::refusals as limits;
 use portcullis_policies::signed_request::refusals as signed;
+use portcullis_policies::versions::refusals as versions;
 
 /// One kind of security event.
 #[derive(Debug, PartialEq, Eq)]
@@ -302,6 +303,14 @@ pub const KINDS: &[&EventKind] = &[
     },
     &EventKind {
         causes: &[
+            Selector::Code(&versions::UNKNOWN),
+            Selector::Code(&versions::NOT_FOUND),
+            Selector::Code(&versions::GONE),
+        ],
+        ..kind("version_refused", Severity::Low, "API9:2023")
+    },
+    &EventKind {
+        causes: &[
             Selector::Reason(&deny_patterns::IN_PATH),
             Selector::Reason(&deny_patterns::IN_QUERY),
             Selector::Reason(&deny_patterns::IN_HEADERS),
@@ -324,6 +333,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&general::HOST_MALFORMED),
             Selector::Code(&general::OVERRIDDEN),
             Selector::Code(&general::HEADER_REPEATED),
+            Selector::Code(&versions::AMBIGUOUS),
             Selector::Code(&payload::MALFORMED),
             Selector::Code(&payload::STRUCTURE),
             Selector::Code(&parameters::MALFORMED),

@@ -23,6 +23,8 @@ use portcullis_exchange::refusal::core::{
     EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, method_not_allowed,
 };
 use portcullis_exchange::route::Undecidable;
+use portcullis_exchange::versions::refusals;
+use portcullis_exchange::versions::refusals::of_fault;
 use portcullis_exchange::wait::Wake;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::{HeaderValue, Headers};
@@ -126,7 +128,8 @@ impl Judge<'_> {
         let asked = match place.route {
             Some(_) => place.asked.take(),
             None => {
-                let (route, asked) = choose(engine, &request).map_err(core)?;
+                let chosen = choose(engine, &request, self.arrived);
+                let (route, asked) = chosen.map_err(core)?;
                 place.route = Some(route);
                 asked
             }
@@ -265,7 +268,11 @@ fn for_service(
 
 /// The place of the route of a request, and if it is a preflight, every route that the request in
 /// question may take. The refusal, if there is none or it cannot be told.
-fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<usize>>), Refusal> {
+fn choose(
+    engine: &Engine,
+    request: &Request<'_>,
+    now: Duration,
+) -> Result<(usize, Option<Vec<usize>>), Refusal> {
     let selection = engine.select(request);
     let agrees = engine.is_unambiguous(request, &selection);
     if request.effort.is_spent() {
@@ -277,11 +284,38 @@ fn choose(engine: &Engine, request: &Request<'_>) -> Result<(usize, Option<Vec<u
     match selection {
         Selection::Route(place) => Ok((place, None)),
         Selection::Preflight(asked) => Ok((asked.answers, Some(asked.routes))),
-        Selection::NoRoute => Err(Refusal::new(&NOTHING_HERE)),
+        Selection::NoRoute => Err(without_route(engine, request, now)),
         Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
         Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&EFFORT)),
+        Selection::Undecidable(Undecidable::Version(fault)) => Err(match &engine.versions {
+            Some(versions) => versions.undecided(fault, now),
+            // It is an API that says how versions are named.
+            None => Refusal::new(of_fault(fault)),
+        }),
         Selection::Undecidable(_) => Err(Refusal::new(&ROUTE_HEADER)),
     }
+}
+
+/// The refusal of a request that no route is for: since there is no such version, or nothing at all.
+fn without_route(engine: &Engine, request: &Request<'_>, now: Duration) -> Refusal {
+    let versions = engine.versions.as_ref();
+    let versions = versions.filter(|versions| versions.mode == Mode::Enforce);
+    let Some(versions) = versions else {
+        return Refusal::new(&NOTHING_HERE);
+    };
+    let (version, refusal) = versions.judge(request, now);
+    let Some(refusal) = refusal else {
+        return Refusal::new(&NOTHING_HERE);
+    };
+    // Who names none may have meant another address.
+    if refusal.reason == &refusals::ABSENT && !engine.misses_version(request) {
+        return Refusal::new(&NOTHING_HERE);
+    }
+    let fields = version.and_then(|version| version.of);
+    let fields = fields.map_or(Vec::new(), |version| version.lifecycle.fields.clone());
+    fields.into_iter().fold(refusal, |refusal, (name, value)| {
+        refusal.with_header(name, value)
+    })
 }
 
 #[cfg(test)]

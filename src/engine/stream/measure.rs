@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::metrics::{Timing, micros};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::{Host, Side};
+use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::refusal::usable_id;
 use portcullis_wire::headers::HeaderValue;
 
@@ -105,7 +106,12 @@ impl Stream {
     }
 
     /// Adds to a response what the document wants told of the request.
-    pub(super) fn append_diagnostics(&self, engine: &Engine, edits: &mut Vec<Edit>) {
+    pub(super) fn append_diagnostics(
+        &self,
+        engine: &Engine,
+        version: Option<&RequestVersion>,
+        edits: &mut Vec<Edit>,
+    ) {
         if let Some(name) = &engine.request_id {
             let id = self.headers.all("x-request-id").next().and_then(usable_id);
             let id = id.and_then(|id| HeaderValue::parse(id.as_bytes()).ok());
@@ -113,7 +119,8 @@ impl Stream {
         }
         if let (Some(explain), Some(times)) = (&engine.explain, &self.times.0) {
             let (asked, record) = (self.policy_verdicts(), &self.decision);
-            edits.extend(explain.tell(self.route_name(), &asked, times, record));
+            let route = self.route_name();
+            edits.extend(explain.tell(route, version, &asked, times, record));
         }
     }
 }

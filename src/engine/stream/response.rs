@@ -231,7 +231,8 @@ impl Stream {
                 step.policy.edit_response(&mut response, host);
             }
         }
-        self.append_diagnostics(engine, &mut response.edits);
+        let version = response.facts.version.as_ref();
+        self.append_diagnostics(engine, version, &mut response.edits);
         let head = ResponseHead {
             edits: response.edits,
             body: response.body,

@@ -274,6 +274,7 @@ impl ShadowRefusal {
             headers: _,
             told: _,
             detail,
+            members: _,
         } = refusal;
         Self {
             policy: by.map(|(policy, _)| policy),

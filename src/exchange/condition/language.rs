@@ -1,5 +1,6 @@
 //! The languages of those who decide by more than one part of a request.
 
+use super::operand::VersionFact;
 use super::{ClaimPath, Language, Operand, OperandField, OtherKinds, Scalars};
 use portcullis_document::{Node, Problems};
 use portcullis_wire::headers::HeaderName;
@@ -15,6 +16,12 @@ const PATH_VARIABLE: OperandField =
         let name = node.non_empty(problems)?;
         Some(Operand::PathVariable(name.into()))
     });
+/// `name` or `state` of the version of the API that the request is for.
+pub const VERSION: OperandField =
+    OperandField::new("version", Operand::VERSION, |node, problems| {
+        let facts = [("name", VersionFact::Name), ("state", VersionFact::State)];
+        node.choice(problems, &facts).map(Operand::Version)
+    });
 const BODY: OperandField = OperandField::new("body", Operand::BODY, |node, problems| {
     ClaimPath::read_pointer(node, problems).map(Operand::Body)
 });
@@ -23,16 +30,22 @@ const BODY: OperandField = OperandField::new("body", Operand::BODY, |node, probl
 pub const REQUIRE: Language = Language {
     operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE],
     parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE],
-    elsewhere: &[(
-        "body",
-        "has not come when credentials are judged; conditions on it stand in `when` of a rule of `access`",
-    )],
+    elsewhere: &[
+        (
+            "body",
+            "has not come when credentials are judged; conditions on it stand in `when` of a rule of `access`",
+        ),
+        (
+            "version",
+            "is nothing of the caller; conditions on it stand in `when` of a rule of `access`",
+        ),
+    ],
     other_kinds: OtherKinds::Fail,
 };
 
 /// Conditions on a caller and their request: `when` of the rules of `access`.
 pub const ACCESS: Language = Language {
-    operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
+    operands: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY, VERSION],
     parts: &[CLAIM, HEADER, QUERY, PATH_VARIABLE, BODY],
     elsewhere: &[(
         "authenticated",

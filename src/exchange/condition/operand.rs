@@ -19,8 +19,29 @@ pub enum Operand {
     PathVariable(Box<str>),
     /// A member of the JSON body, by pointer.
     Body(ClaimPath),
+    /// What is known of the version of the API that the request is for.
+    Version(VersionFact),
     /// Whether there is an accepted token.
     Identity,
+}
+
+/// What a condition looks at of the version of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionFact {
+    /// Its name.
+    Name,
+    /// How old it is.
+    State,
+}
+
+impl VersionFact {
+    /// The word for it in conditions.
+    fn name(self) -> &'static str {
+        match self {
+            VersionFact::Name => "name",
+            VersionFact::State => "state",
+        }
+    }
 }
 
 /// How tests of text read the numbers and booleans of JSON.
@@ -47,6 +68,9 @@ impl Operand {
     pub const PATH_VARIABLE: Kinds = Kinds::TEXT.or(Kinds::NUMERAL);
     /// What may be found in a member of the body.
     pub const BODY: Kinds = Self::CLAIM;
+
+    /// What may be found of a version.
+    pub const VERSION: Kinds = Kinds::TEXT.or(Kinds::ABSENCE);
 
     /// Whether it is known only once a token has been accepted, and not from the request alone.
     pub fn needs_identity(&self) -> bool {
@@ -90,6 +114,7 @@ impl Operand {
             Operand::Query(name) => Some(("query", name.to_string())),
             Operand::PathVariable(name) => Some(("path_variable", name.to_string())),
             Operand::Body(path) => Some(("body", path.to_string())),
+            Operand::Version(fact) => Some(("version", fact.name().to_owned())),
             Operand::Identity => None,
         }
     }
@@ -123,6 +148,14 @@ impl Operand {
             }
             Operand::PathVariable(name) => return view.variable(name, reading),
             Operand::Body(path) => view.member(path)?,
+            Operand::Version(fact) => {
+                let version = view.version();
+                let text = version.and_then(|version| match fact {
+                    VersionFact::Name => version.name(),
+                    VersionFact::State => Some(version.state.name()),
+                });
+                text.map_or(Found::Nothing, Found::decoded)
+            }
             Operand::Identity => match view.claims() {
                 Some(_) => Found::Json(Value::Null, Scalars::Typed),
                 None => Found::Nothing,

@@ -1,6 +1,7 @@
 //! Why conditions come to neither yes nor no.
 
 use super::BodyFault;
+use crate::versions::VersionFault;
 use portcullis_wire::effort::TooCostly;
 
 /// Why it cannot be told whether a condition holds. It counts neither as true nor as false: the caller
@@ -10,6 +11,8 @@ pub enum Undecidable {
     /// A header field, or a parameter of the query, came more than once, or a field beside it whose name some
     /// services take for the same: which of them counts is not for the client to choose.
     Repeated,
+    /// Which version of the API it is for.
+    Version(VersionFault),
     /// It would take too much work.
     Effort,
     /// The query is malformed, or has what some services take for the parameter and others do not.
@@ -35,6 +38,7 @@ impl Undecidable {
     pub fn word(self) -> &'static str {
         match self {
             Undecidable::Repeated => "repeated",
+            Undecidable::Version(_) => "version",
             Undecidable::Effort => "too_costly",
             Undecidable::Query => "query",
             Undecidable::Path => "path",

@@ -8,10 +8,11 @@ use super::found::{Found, HeldValue, Letters};
 use super::kept::Kept;
 use super::operand::Scalars;
 use super::{BodyMembers, ClaimPath, Undecidable};
+use crate::alike::{comes_alike, is_like};
 use crate::exchange::Request;
-use crate::target::folded;
+use crate::lifecycle::RequestVersion;
 use portcullis_wire::effort::Effort;
-use portcullis_wire::headers::{HeaderName, Headers, are_alike};
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
 use portcullis_wire::urlencoded::{Controls, Malformed, Pair, pairs};
 
@@ -21,6 +22,7 @@ pub struct View<'v> {
     head: Head<'v>,
     claims: Option<&'v Compact>,
     body: Option<&'v BodyMembers>,
+    version: Option<&'v RequestVersion>,
     effort: &'v Effort,
 }
 
@@ -65,6 +67,7 @@ impl<'v> View<'v> {
             },
             claims: None,
             body: None,
+            version: None,
             effort: request.effort,
         }
     }
@@ -89,6 +92,7 @@ impl<'v> View<'v> {
             head: Head::Gone(kept),
             claims: kept.claims(),
             body: Some(body),
+            version: None,
             effort,
         }
     }
@@ -114,6 +118,12 @@ impl<'v> View<'v> {
         Self { body, ..self }
     }
 
+    /// With the version of the API that it is for.
+    #[must_use]
+    pub fn versioned(self, version: Option<&'v RequestVersion>) -> Self {
+        Self { version, ..self }
+    }
+
     /// With another effort than the request's.
     #[must_use]
     pub fn within(self, effort: &'v Effort) -> Self {
@@ -123,6 +133,11 @@ impl<'v> View<'v> {
     /// What comparing may still cost.
     pub fn effort(&self) -> &'v Effort {
         self.effort
+    }
+
+    /// The version of the API that it is for, if that is known.
+    pub(super) fn version(&self) -> Option<&'v RequestVersion> {
+        self.version
     }
 
     /// The claims.
@@ -212,80 +227,5 @@ impl<'v> View<'v> {
         self.effort.spend(1)?;
         let value = body.find(path).map_err(Undecidable::Body)?;
         Ok(Found::json(value, Scalars::Typed))
-    }
-}
-
-/// Whether a field came whose name some services take for that one, which is not the same.
-fn comes_alike(headers: &Headers, name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    let mut names = headers.iter().map(|(own, _)| own);
-    names.any(|own| own != name && are_alike(own, name))
-}
-
-/// Whether some services take a name for another, which is not the same. They fold the case of letters; read
-/// what stands in brackets, in front of them or between them as the name; blanks, dots and a bracket that is
-/// not closed as `_`, as PHP does; and pass over marks in front of it, as Spring does (`!`, `_`) and OData (`$`).
-fn is_like(one: &str, other: &str) -> bool {
-    let (one, other) = (unmarked(one), unmarked(other));
-    bare(one).eq(bare(other)) || unclosed(one).eq(unclosed(other))
-}
-
-/// A name without what stands in front of it.
-fn unmarked(name: &str) -> &str {
-    name.trim_start_matches(|letter: char| !letter.is_alphanumeric())
-}
-
-/// What is left of a name where brackets end it.
-fn bare(name: &str) -> impl Iterator<Item = char> {
-    let name = name.split(['[', ']']).next().unwrap_or_default();
-    folded(name).map(underscored)
-}
-
-/// A name where a bracket is a letter of it.
-fn unclosed(name: &str) -> impl Iterator<Item = char> {
-    let name = name.trim_end_matches(']');
-    folded(name).map(|letter| match letter {
-        '[' => '_',
-        letter => underscored(letter),
-    })
-}
-
-fn underscored(letter: char) -> char {
-    match letter {
-        '.' | ' ' => '_',
-        letter => letter,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_some_services_take_for_another() {
-        for name in [
-            "tenant_id",
-            "Tenant_ID",
-            "tenant_id[]",
-            "tenant_id[0]",
-            "tenant.id",
-            "tenant id",
-            " tenant_id",
-            "[tenant_id]",
-            "[tenant_id",
-            "[[tenant_id]][0]",
-            "tenant_id]",
-            "tenant[id",
-            "tenant[id]",
-            "!tenant_id",
-            "!tenant.id",
-            "_tenant_id",
-            "$tenant_id",
-        ] {
-            assert!(is_like(name, "tenant_id"), "{name}");
-        }
-        for name in ["tenant", "tenant_id2", "tenantid", "!tenant", "[id]", ""] {
-            assert!(!is_like(name, "tenant_id"), "{name}");
-        }
     }
 }

@@ -9,6 +9,7 @@ use crate::enforcement::Mode;
 use crate::exchange::{ApiOperations, ClaimedSubject};
 use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
+use crate::versions::VersionScheme;
 use portcullis_document::Pointer;
 use portcullis_wire::headers::HeaderName;
 
@@ -32,6 +33,8 @@ pub struct Declaration {
     pub checks_security: bool,
     /// What operations its API has.
     pub operations: Option<Rc<dyn ApiOperations>>,
+    /// How requests name versions of its API.
+    pub versions: Option<Rc<VersionScheme>>,
     /// Whose credentials it asks for, if it asks for any.
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
@@ -112,6 +115,7 @@ impl Default for Declaration {
             asks_operations: false,
             checks_security: false,
             operations: None,
+            versions: None,
             asks_for: None,
             counts_claimants: false,
             owned_request_headers: Vec::new(),

@@ -11,6 +11,7 @@ use crate::plan::Draft;
 use crate::refusal::{Code, Refusal, Reply, Selector};
 use crate::route::{PathTemplate, RequestMatcher};
 use crate::section::Sections;
+use crate::versions::VersionScheme;
 use crate::wait::{Wait, Wake};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_wire::headers::Headers;
@@ -61,6 +62,8 @@ pub enum Compile {
         object: fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>,
         /// What every route has besides; it may look at its block. No `mode` of that changes it.
         always: fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>,
+        /// Whether a route goes without it that says `off`.
+        may_be_off: bool,
     },
 }
 
@@ -147,6 +150,8 @@ pub struct Context<'c> {
     pub template: Option<Rc<PathTemplate>>,
     /// Whether nothing is wrong with how the route is matched.
     pub is_matched: bool,
+    /// How requests of the route name versions, if they do: as the document says, or the API of the route.
+    pub versions: Option<Rc<VersionScheme>>,
     /// Where the block stands: `defaults`, or `routes/` and the route's name.
     pub place: &'c str,
     /// Where to report what is wrong.

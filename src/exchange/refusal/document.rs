@@ -17,6 +17,8 @@ pub struct ErrorDetails<'a> {
     pub request_id: Option<&'a [u8]>,
     /// What in its own message is wrong, as far as the client may know.
     pub violations: &'a [Violation],
+    /// More members, as JSON writes them: the document's own.
+    pub members: Option<&'a str>,
 }
 
 /// A page in place of a problem document, where a browser is to show it.
@@ -122,6 +124,10 @@ impl<'a> ErrorDetails<'a> {
         if !self.violations.is_empty() {
             body.push(']');
         }
+        if let Some(members) = self.members {
+            body.push(',');
+            body.push_str(members);
+        }
         body.push('}');
         body
     }
@@ -225,6 +231,7 @@ mod tests {
             title: "A <b>title</b>.",
             request_id: Some(b"7-a"),
             violations: &[],
+            members: None,
         };
         let document = page.document(&failure);
         assert!(!document.contains("<script") && !document.contains("<b>"));

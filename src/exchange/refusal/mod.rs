@@ -7,6 +7,8 @@ mod document;
 mod grpc_web;
 mod reason;
 
+use std::rc::Rc;
+
 use self::core::NO_ROUTE;
 use crate::edit::Edit;
 use portcullis_schema::Violation;
@@ -31,6 +33,8 @@ pub struct Refusal {
     pub told: Disclosure,
     /// For the log: which rule was not met, and in what way.
     pub detail: Option<Box<Detail>>,
+    /// What else stands in its problem document: members as JSON writes them, without braces.
+    pub members: Option<Rc<str>>,
 }
 
 /// How much a client learns of what a schema found.
@@ -91,6 +95,7 @@ impl Refusal {
             violations: Vec::new(),
             told: Disclosure::CodeOnly,
             detail: None,
+            members: None,
         }
     }
 
@@ -145,6 +150,15 @@ impl Refusal {
         }
     }
 
+    /// Says more in the problem document: members as JSON writes them, without braces, of which the document
+    /// decides every byte.
+    pub fn with_members(self, members: Rc<str>) -> Self {
+        Self {
+            members: (!members.is_empty()).then_some(members),
+            ..self
+        }
+    }
+
     /// Adds a header field to the response.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -160,6 +174,7 @@ impl Refusal {
             told,
             // It is not for clients.
             detail: _,
+            members,
         } = self;
         let code = match told {
             Disclosure::NoRoute => &NO_ROUTE,
@@ -183,6 +198,10 @@ impl Refusal {
                     violations: match told {
                         Disclosure::CodeOnly | Disclosure::NoRoute => &[],
                         Disclosure::Pointers => &violations,
+                    },
+                    members: match told {
+                        Disclosure::CodeOnly | Disclosure::Pointers => members.as_deref(),
+                        Disclosure::NoRoute => None,
                     },
                 });
                 headers.extend(fields);

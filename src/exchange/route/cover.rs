@@ -26,7 +26,12 @@ impl RequestMatcher {
             (Some(own), None) => own.is_everything(),
             (Some(own), Some(other)) => own.holds_all_of(other),
         };
-        hosts && methods && path() && headers()
+        let versions = self.versions.is_empty()
+            || (!other.versions.is_empty()
+                && other
+                    .versions()
+                    .all(|each| self.versions().any(|own| own == each)));
+        hosts && methods && versions && path() && headers()
     }
 }
 

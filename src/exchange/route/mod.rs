@@ -15,6 +15,7 @@ pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
+use crate::versions::{NamedVersion, VersionFault, VersionScheme};
 use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_wire::headers::{HeaderName, is_token_byte};
 use portcullis_wire::preflight::Preflight;
@@ -27,6 +28,15 @@ pub struct RequestMatcher {
     path: Option<PathPattern>,
     methods: Vec<String>,
     headers: Vec<Condition>,
+    versions: Vec<VersionName>,
+    scheme: Option<Rc<VersionScheme>>,
+}
+
+/// A version that a route is for, and where that stands.
+#[derive(Debug)]
+struct VersionName {
+    name: Box<str>,
+    place: Pointer,
 }
 
 /// Whether a route will be for a request that is not yet there.
@@ -79,13 +89,90 @@ impl RequestMatcher {
                 Condition::read(item, &LANGUAGE, problems)
             })
         });
+        let versions = fields.or_default("version", Vec::new(), problems, |node, problems| {
+            node.list(problems, |item, problems| {
+                let name = item.non_empty(problems)?.into();
+                let place = item.pointer().clone();
+                Some(VersionName { name, place })
+            })
+        });
         fields.deny_unknown(problems);
         Some(Self {
             hosts: hosts?,
             path: path?,
             methods: methods?,
             headers: headers?,
+            versions: versions?,
+            scheme: None,
         })
+    }
+
+    /// Says how requests name versions, to the route that is for some of them; what it names has to be there.
+    pub fn tell_versions(&mut self, scheme: Option<&Rc<VersionScheme>>, problems: &mut Problems) {
+        for VersionName { name, place } in &self.versions {
+            match scheme {
+                None => problems.report(
+                    place,
+                    "no request has a version: say in `versions` of the document, or of the API of the route, where requests name one",
+                ),
+                Some(scheme) if scheme.position(name).is_none() => {
+                    let near = DidYouMean(name, scheme.names());
+                    problems.report(place, format_args!("no version is named {}{near}", Quoted(name)));
+                }
+                Some(_) => {}
+            }
+        }
+        if !self.versions.is_empty() {
+            self.scheme = scheme.cloned();
+        }
+    }
+
+    /// The versions that it is for; all if there are none.
+    pub fn versions(&self) -> impl Iterator<Item = &str> {
+        self.versions.iter().map(|version| &*version.name)
+    }
+
+    /// The same requests, whatever their version: hosts, methods, fields and path, of which the segment at that
+    /// place may be a version. For those who compare routes of several versions.
+    pub fn apart_from_version(&self, segment: Option<usize>) -> (String, Option<&str>) {
+        let (path, version) = match &self.path {
+            None => (String::new(), None),
+            Some(path) => path.apart_from(segment),
+        };
+        let Self { hosts, methods, .. } = self;
+        let headers = self.headers.iter().map(|each| format!("{each:?}"));
+        let headers: Vec<String> = headers.collect();
+        (format!("{path} {hosts:?} {methods:?} {headers:?}"), version)
+    }
+
+    /// Whether the version of a request is one of its own.
+    fn is_for_version(&self, request: &Request<'_>) -> Result<bool, VersionFault> {
+        if self.versions.is_empty() {
+            return Ok(true);
+        }
+        // A document with such a route and without versions is refused.
+        let Some(scheme) = &self.scheme else {
+            return Ok(false);
+        };
+        let NamedVersion::Known(place) = scheme.of(request)? else {
+            return Ok(false);
+        };
+        let found = scheme.known.get(place);
+        Ok(found.is_some_and(|found| self.versions.iter().any(|each| *each.name == *found.name)))
+    }
+
+    /// Whether the version of the request that a preflight asks about will be one of its own.
+    fn foresees_version(&self, request: &Request<'_>, preflight: &Preflight<'_>) -> PreflightMatch {
+        let fields = self.scheme.iter().flat_map(|scheme| scheme.header_names());
+        let mut open = fields.map(|name| preflight.leaves_open(name.as_str()).unwrap_or(true));
+        if !self.versions.is_empty() && open.any(|is_open| is_open) {
+            return PreflightMatch::Depends;
+        }
+        match self.is_for_version(request) {
+            Ok(true) => PreflightMatch::Matches,
+            Ok(false) => PreflightMatch::Misses,
+            Err(_) => PreflightMatch::Depends,
+        }
     }
 
     /// Whether everything but the method fits.
@@ -94,6 +181,10 @@ impl RequestMatcher {
     /// See [`Undecidable`]; of a header only when the rest fits.
     pub fn matches(&self, request: &Request<'_>) -> Result<bool, Undecidable> {
         if !self.is_for(request)? {
+            return Ok(false);
+        }
+        let is_for_version = self.is_for_version(request);
+        if !is_for_version.map_err(Undecidable::Version)? {
             return Ok(false);
         }
         let view = view(request);
@@ -118,6 +209,7 @@ impl RequestMatcher {
             && method.is_none_or(|method| self.allows(method));
         match (fits, self.headers.as_slice()) {
             (true, [_, ..]) => None,
+            (true, []) if !self.versions.is_empty() => None,
             (fits, _) => Some(fits),
         }
     }
@@ -133,6 +225,11 @@ impl RequestMatcher {
             Ok(false) => return PreflightMatch::Misses,
             Err(TooCostly) => PreflightMatch::Depends,
         };
+        match self.foresees_version(request, preflight) {
+            PreflightMatch::Matches => {}
+            PreflightMatch::Depends => foresight = PreflightMatch::Depends,
+            PreflightMatch::Misses => return PreflightMatch::Misses,
+        }
         let view = view(request);
         for condition in &self.headers {
             let name = condition.operand().header().map(HeaderName::as_str);
@@ -158,7 +255,10 @@ impl RequestMatcher {
     }
 
     /// Whether path and host fit.
-    fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
+    ///
+    /// # Errors
+    /// [`TooCostly`] when that is not known.
+    pub fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
         let path_fits = match &self.path {
             None => true,
             Some(pattern) => pattern.matches(request.target, request.effort)?,
@@ -176,6 +276,7 @@ impl RequestMatcher {
         path.is_none_or(PathPattern::is_for_all)
             && self.methods.is_empty()
             && self.headers.is_empty()
+            && self.versions.is_empty()
     }
 
     /// Whether it asks for something of a path.

@@ -273,6 +273,26 @@ impl PathPattern {
         })
     }
 
+    /// Its kind and its text, without the segment at that place; and that segment, if it is literal.
+    pub(super) fn apart_from(&self, segment: Option<usize>) -> (String, Option<&str>) {
+        let (kind, text) = match self {
+            PathPattern::Exact(path) => ("exact", path.as_str()),
+            PathPattern::Prefix(prefix) => ("prefix", prefix.as_str()),
+            PathPattern::Regex { regex, .. } => return (format!("regex {}", regex.text()), None),
+            PathPattern::Template(template) => ("template", template.as_str()),
+        };
+        let literal = segment.and_then(|at| self.first_segments().get(at).copied());
+        let Some(literal) = literal else {
+            return (format!("{kind} {text}"), None);
+        };
+        let mut apart = format!("{kind} ");
+        for (at, part) in text.split('/').skip(1).enumerate() {
+            apart.push('/');
+            apart.push_str(if Some(at) == segment { "*" } else { part });
+        }
+        (apart, Some(literal))
+    }
+
     /// Whether every path fits.
     pub fn is_for_all(&self) -> bool {
         match self {

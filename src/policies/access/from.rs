@@ -179,7 +179,8 @@ pub(super) fn holds(values: &Values, caller: CallerIdentity<'_>, effort: &Effort
         | Values::Hosts(_)
         | Values::Methods(_)
         | Values::Paths(_)
-        | Values::Operations(_) => Truth::Unknown(Fault::Kind),
+        | Values::Operations(_)
+        | Values::Versions(_) => Truth::Unknown(Fault::Kind),
     }
 }
 

@@ -137,7 +137,9 @@ impl<'w> Whole<'w> {
         Self {
             kept,
             callers: Callers::new(caller, facts, false),
-            view: View::later(&kept.head, body, effort).of(caller.claims()),
+            view: View::later(&kept.head, body, effort)
+                .of(caller.claims())
+                .versioned(facts.version.as_ref()),
         }
     }
 }

@@ -69,6 +69,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
     compile: Compile::Everywhere {
         object: compile,
         always,
+        may_be_off: false,
     },
     rules: &[
         (Selector::Reason(&refusals::NO_RULE), "rules"),

@@ -155,7 +155,8 @@ fn have_all_of(values: &Values, others: &Values) -> bool {
             other.iter().all(holds)
         }
         (Values::Methods(own), Values::Methods(other)) => contain_all(own, other),
-        (Values::Operations(own), Values::Operations(other)) => contain_all(own, other),
+        (Values::Operations(own), Values::Operations(other))
+        | (Values::Versions(own), Values::Versions(other)) => contain_all(own, other),
         (Values::Authenticated(own), Values::Authenticated(other)) => own == other,
         (Values::Hosts(own), Values::Hosts(other)) => {
             let holds = |host| own.iter().any(|each| each.holds_all_of(host));

@@ -64,7 +64,8 @@ impl<'h> Head<'h> {
         let view = View::new(&request)
             .of(caller.claims())
             .on(known.path.variables())
-            .with_body(known.body);
+            .with_body(known.body)
+            .versioned(known.facts.version.as_ref());
         Self {
             request,
             known,
@@ -154,6 +155,7 @@ impl RequestFacts for Head<'_> {
                 let peer = self.peer.get_or_init(|| Peer::of(known.host));
                 peer.has_a_name_of(texts, effort)
             }
+            Values::Versions(names) => to::is_version(names, known.facts.version.as_ref()),
             values => {
                 let caller = self.callers().met_by(rule, test, effort);
                 from::holds(values, caller, effort)

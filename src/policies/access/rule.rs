@@ -114,6 +114,7 @@ pub(super) enum Values {
     Methods(Vec<String>),
     Paths(Vec<PathPattern>),
     Operations(Vec<Box<str>>),
+    Versions(Vec<Box<str>>),
 }
 
 /// The numbers of autonomous systems, from the first to the last.
@@ -160,7 +161,8 @@ impl Values {
             | Values::Hosts(_)
             | Values::Methods(_)
             | Values::Paths(_)
-            | Values::Operations(_) => Need::Head,
+            | Values::Operations(_)
+            | Values::Versions(_) => Need::Head,
             Values::Clients(_)
             | Values::Subjects(_)
             | Values::Issuers(_)
@@ -191,7 +193,8 @@ impl Values {
             | Values::Hosts(_)
             | Values::Methods(_)
             | Values::Paths(_)
-            | Values::Operations(_) => None,
+            | Values::Operations(_)
+            | Values::Versions(_) => None,
         }
     }
 }
@@ -226,6 +229,15 @@ impl AccessRule {
             _ => None,
         });
         names.flatten().map(|name| &**name)
+    }
+
+    /// The versions that it is for, or not for, each with where it stands.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&FieldTest, &str)> {
+        let tests = self.tests().filter_map(|test| match &test.values {
+            Values::Versions(names) => Some((test, names)),
+            _ => None,
+        });
+        tests.flat_map(|(test, names)| names.iter().map(move |name| (test, &**name)))
     }
 
     /// What must be known to decide it.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use portcullis_document::{Fields, LeftOut, Node, Pointer, Problems, Quoted};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::gauges::segment;
 use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::RoutePath;
@@ -20,6 +20,7 @@ use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{AccessRule, RuleAction};
 use crate::networks::NetworkLists;
+use crate::versions::known_versions;
 
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
@@ -249,6 +250,14 @@ impl Section for AccessRules {
         };
         let shared = self.named.iter().filter_map(|shared| shared.rule.as_ref());
         let rules = shared.chain(own.iter());
+        let versions = known_versions(finishing.document);
+        for (test, name) in rules.clone().flat_map(|rule| rule.versions()) {
+            if !versions.contains(&name) {
+                let near = DidYouMean(name, versions.iter().copied());
+                let reason = format!("no version is named {}{near}", Quoted(name));
+                finishing.problems.report(&test.at, reason);
+            }
+        }
         for rule in rules.clone() {
             rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
         }

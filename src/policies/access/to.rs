@@ -3,6 +3,7 @@
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::Undecidable;
 use portcullis_exchange::exchange::{ApiOperations, Request, UntoldOperation};
+use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
 };
@@ -15,11 +16,12 @@ use super::group::{GroupField, GroupReader};
 use super::rule::Values;
 
 /// The fields of a group of `to`.
-pub(super) const FIELDS: [GroupField; 4] = [
+pub(super) const FIELDS: [GroupField; 5] = [
     GroupField::new("hosts", "not_hosts", read_hosts),
     GroupField::new("methods", "not_methods", read_methods),
     GroupField::new("paths", "not_paths", read_paths),
     GroupField::new("operations", "not_operations", read_operations),
+    GroupField::new("versions", "not_versions", read_versions),
 ];
 
 /// A step of the effort is enough to compare so many bytes of a path with a pattern that is no expression.
@@ -69,6 +71,14 @@ fn read_operations(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Valu
         item.non_empty(problems).map(Box::from)
     });
     names.map(Values::Operations)
+}
+
+/// Whether there are such versions is known when all of the document is.
+fn read_versions(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    let names = node.list(reader.problems, |item, problems| {
+        item.non_empty(problems).map(Box::from)
+    });
+    names.map(Values::Versions)
 }
 
 /// A path as a route's `match` has it, or a string: that path.
@@ -136,6 +146,12 @@ pub(super) fn is_operation(
         Err(UntoldOperation::Path) => Truth::Unknown(Fault::Readings),
         Err(UntoldOperation::Method) => Truth::Unknown(Fault::Condition(Undecidable::Spelling)),
     }
+}
+
+/// Whether the version of a request is one of these.
+pub(super) fn is_version(names: &[Box<str>], version: Option<&RequestVersion>) -> Truth {
+    let name = version.and_then(RequestVersion::name);
+    Truth::of(name.is_some_and(|name| names.iter().any(|each| **each == *name)))
 }
 
 /// Whether the path of a request is one of these, in all ways in which it may be read.

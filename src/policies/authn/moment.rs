@@ -39,7 +39,7 @@ pub(crate) fn read_moment(
 }
 
 /// RFC 3339 §5.6, in whole seconds; a leap second is none.
-fn rfc3339(text: &[u8], rounding: Rounding) -> Option<i64> {
+pub(crate) fn rfc3339(text: &[u8], rounding: Rounding) -> Option<i64> {
     let (date, rest) = text.split_first_chunk::<19>()?;
     let part = |from: usize, to: usize| number(date.get(from..to)?);
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];

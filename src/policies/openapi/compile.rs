@@ -11,9 +11,11 @@ use crate::authn::operation::OperationSecurity;
 use crate::forms::{FileRule, FormRules, FormType, Forms};
 use crate::parameters::Undeclared;
 use crate::payload::{BodyRules, Expected, Payload, Responses, USUAL_JSON, read_limits};
-use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Problems, Quoted};
+use crate::versions::{UpstreamFields, read_lifecycle, read_upstream};
+use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::lifecycle::Lifecycle;
 use portcullis_exchange::media_type::MediaRange;
 use portcullis_exchange::policy::{ChainPart, Context};
 use portcullis_exchange::refusal::Disclosure;
@@ -37,6 +39,9 @@ struct RouteSettings<'d> {
     inspection: Inspection,
     /// What the security schemes of the API stand for, if it is asked who may call.
     security: Option<Node<'d>>,
+    /// How its deprecated operations grow old.
+    deprecated: Rc<Lifecycle>,
+    upstream: UpstreamFields,
 }
 
 pub(super) fn compile(
@@ -48,6 +53,7 @@ pub(super) fn compile(
         return None;
     }
     let api = fields.required("api", context.problems);
+    let written = api.as_ref().and_then(|node| node.json().as_str());
     let settings = RouteSettings::read(fields, context.inspection, context.problems);
     let api = api.and_then(|node| {
         let name = node.non_empty(context.problems)?;
@@ -61,6 +67,7 @@ pub(super) fn compile(
         found
     });
     let (api, settings) = (api?, settings?);
+    let versions = written.and_then(|name| context.sections.get::<Apis>().versions(name).cloned());
     let metaschemas = Metaschemas::default();
     let mut reader = Reader::new(
         &api,
@@ -117,6 +124,7 @@ pub(super) fn compile(
         keys: &keys,
         notes: &mut notes,
     };
+    note_deprecated(&paths, &settings, api.pointer(), compiler.notes);
     let mut securities = securities.into_iter();
     let paths = paths.into_iter().map(|path| Path {
         folded: path.template.folded(),
@@ -134,11 +142,44 @@ pub(super) fn compile(
     }
     let who = format!("{}: openapi", context.place);
     context.notes.extend(notes.lines(&who));
-    let RouteSettings { base, answers, .. } = settings;
+    let RouteSettings {
+        base,
+        answers,
+        upstream,
+        ..
+    } = settings;
     Some(parts(
-        OpenApi { base, paths },
+        OpenApi {
+            base,
+            paths,
+            versions,
+            upstream,
+        },
         answers.map(|(mode, _)| mode),
     ))
+}
+
+/// RFC 9745 §2: the field is a date, and the API says none.
+fn note_deprecated(
+    paths: &[document::PathItem<'_>],
+    settings: &RouteSettings<'_>,
+    at: &Pointer,
+    notes: &mut Notes,
+) {
+    let mut operations = paths.iter().flat_map(|path| &path.operations);
+    let is_old = operations.any(|operation| operation.deprecated);
+    if is_old && settings.deprecated.deprecated.is_none() {
+        notes.add_at(
+            "operations are `deprecated`, and since when is not known, so clients are not told: say it in `deprecated` of the block",
+            at,
+        );
+    }
+    if !is_old && !settings.deprecated.fields.is_empty() {
+        notes.add_at(
+            "no operation is `deprecated`, so `deprecated` of the block says nothing",
+            at,
+        );
+    }
 }
 
 /// What an operation takes of memory, at most, apart from its schemas.
@@ -205,6 +246,12 @@ impl<'d> RouteSettings<'d> {
             Some(node) => read_responses(&node, problems).map(Some),
         };
         let security = fields.optional("security");
+        let deprecated = fields.optional("deprecated");
+        let deprecated = match deprecated {
+            None => Some((Lifecycle::default(), UpstreamFields::Replace)),
+            Some(node) => read_deprecated(&node, problems),
+        };
+        let (lifecycle, upstream) = deprecated?;
         Some(Self {
             base: base?,
             max_bytes: max_bytes?,
@@ -215,6 +262,8 @@ impl<'d> RouteSettings<'d> {
             answers: answers?,
             inspection,
             security,
+            deprecated: Rc::new(lifecycle),
+            upstream,
         })
     }
 
@@ -249,6 +298,23 @@ impl<'d> RouteSettings<'d> {
 fn read_base(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
     let path = portcullis_exchange::route::read_path(node, problems)?;
     Some(path.strip_suffix('/').unwrap_or(path).to_owned())
+}
+
+/// `deprecated: { deprecated, sunset, guide, … }`: what is told of operations that the API calls deprecated.
+fn read_deprecated(
+    node: &Node<'_>,
+    problems: &mut Problems,
+) -> Option<(Lifecycle, UpstreamFields)> {
+    let mut fields = node.object(problems, "{\"deprecated\": \"2026-11-30\"}")?;
+    let upstream = fields.or_default(
+        "upstream_headers",
+        UpstreamFields::Replace,
+        problems,
+        read_upstream,
+    );
+    let lifecycle = read_lifecycle(&mut fields, None, false, problems);
+    fields.deny_unknown(problems);
+    Some((lifecycle?, upstream?))
 }
 
 fn read_responses(node: &Node<'_>, problems: &mut Problems) -> Option<(Mode, Option<u64>)> {
@@ -326,6 +392,9 @@ impl Compiler<'_, '_> {
             payload,
             forms: forms.iter().map(|form| self.form(form)).collect(),
             responses,
+            lifecycle: operation
+                .deprecated
+                .then(|| Rc::clone(&self.settings.deprecated)),
         }
     }
     fn form(&mut self, form: &DeclaredForm<'_>) -> (FormType, Forms) {

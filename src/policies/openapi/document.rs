@@ -52,6 +52,8 @@ pub(super) struct DeclaredOperation<'d> {
     /// Its own security requirements, if it has any.
     pub(super) security: Option<Node<'d>>,
     pub(super) responses: Vec<DeclaredResponse>,
+    /// Whether clients are to leave it.
+    pub(super) deprecated: bool,
 }
 
 /// A parameter, or a field of a form. `node` is where it is declared.
@@ -272,6 +274,13 @@ impl<'d, 'p> Reader<'d, 'p> {
         }
     }
 
+    /// Whether an operation says that clients are to leave it.
+    fn is_deprecated(&mut self, operation: &Node<'d>) -> bool {
+        let node = operation.member("deprecated");
+        node.and_then(|node| node.boolean(self.problems))
+            .unwrap_or(false)
+    }
+
     /// Notes requirements that nobody looks at.
     fn note_security(&mut self, of: &Node<'d>) {
         if let Some(node) = of.member("security").filter(|_| !self.enforces_security) {
@@ -342,6 +351,7 @@ impl<'d, 'p> Reader<'d, 'p> {
                 body,
                 security: node.member("security"),
                 responses: self.responses(&node),
+                deprecated: self.is_deprecated(&node),
             });
         }
         operations

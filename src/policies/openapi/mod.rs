@@ -24,10 +24,12 @@ use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
 use crate::authn::operation::OperationSecurity;
+use crate::versions::{UpstreamFields, reads_response, tell};
 use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::lifecycle::{Lifecycle, VersionState};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Declaration, Misfits, Policy, PolicyKind, Role, RouteCredentials, Stage,
     Verdict,
@@ -35,6 +37,8 @@ use portcullis_exchange::policy::{
 use portcullis_exchange::refusal::core::{NOTHING_HERE, method_not_allowed};
 use portcullis_exchange::refusal::{Fact, Refusal, Selector};
 use portcullis_exchange::target::{Target, fold_case};
+use portcullis_exchange::versions::refusals as version_refusals;
+use portcullis_exchange::versions::{VersionScheme, refused};
 use portcullis_wire::headers::Headers;
 
 pub use self::apis::Apis;
@@ -56,6 +60,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
         ),
         (Selector::Reason(&form_refusals::UNDECLARED), "undeclared"),
         (Selector::Code(&payload_refusals::RESPONSE), "responses"),
+        (Selector::Reason(&version_refusals::OPERATION), "deprecated"),
     ],
 };
 
@@ -65,6 +70,10 @@ struct OpenApi {
     base: String,
     /// In the order in which they are asked.
     paths: Vec<Path>,
+    /// How requests name its versions.
+    versions: Option<Rc<VersionScheme>>,
+    /// What becomes of what the service says itself of its age.
+    upstream: UpstreamFields,
 }
 
 struct Path {
@@ -90,6 +99,8 @@ struct Operation {
     security: Option<Rc<OperationSecurity>>,
     forms: Vec<(FormType, Forms)>,
     responses: Option<Responses>,
+    /// How it grows old, if clients are to leave it.
+    lifecycle: Option<Rc<Lifecycle>>,
 }
 
 impl Operation {
@@ -208,6 +219,12 @@ impl OpenApi {
             })
     }
 
+    /// Whether something is told of the age of one of its operations.
+    fn tells_of_age(&self) -> bool {
+        let mut operations = self.paths.iter().flat_map(|path| &path.operations);
+        operations.any(|operation| operation.lifecycle.is_some())
+    }
+
     fn operation(&self, (path, operation): OperationIndex) -> Option<&Operation> {
         self.paths.get(path)?.operations.get(operation)
     }
@@ -229,6 +246,16 @@ impl OpenApi {
         let Some(operation) = self.operation(index) else {
             return Ok(Verdict::Pass);
         };
+        if let Some(lifecycle) = &operation.lifecycle {
+            let state = lifecycle
+                .state(exchange.arrived)
+                .max(VersionState::Deprecated);
+            exchange.facts.grows_old(state);
+            if state.is_gone() {
+                let refusal = refused(&version_refusals::OPERATION, &lifecycle.members);
+                return Err(self.named(refusal, index));
+            }
+        }
         // Who may call each of those for which a server may take it.
         let rivals = rivals.into_iter().filter_map(|at| {
             let path = self.paths.get(at)?;
@@ -270,6 +297,14 @@ impl Policy for RequestJudge {
         judged.unwrap_or_else(Verdict::Refuse)
     }
 
+    fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
+        let operation = response.facts.operation;
+        let operation = operation.and_then(|index| self.api.operation(index));
+        if let Some(lifecycle) = operation.and_then(|operation| operation.lifecycle.as_ref()) {
+            tell(lifecycle, self.api.upstream, response);
+        }
+    }
+
     fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
         self.api.misfits_of_security(credentials)
     }
@@ -284,6 +319,8 @@ impl Policy for RequestJudge {
             judged_request_headers: names.collect(),
             checks_security,
             operations: Some(Rc::<OpenApi>::clone(&self.api)),
+            versions: self.api.versions.clone(),
+            reads_response: reads_response(self.api.upstream, self.api.tells_of_age()),
             ..Declaration::default()
         }
     }

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use crate::authn::jwt::Providers;
 use crate::networks::NetworkLists;
+use crate::openapi::Apis;
+use crate::versions::Versions;
 use portcullis_exchange::geo::Geo;
 use portcullis_exchange::section::Sections;
 
@@ -13,6 +15,8 @@ pub struct LimitNames {
     pub(super) providers: Rc<Providers>,
     pub(super) networks: Rc<NetworkLists>,
     pub(super) geo: Rc<Geo>,
+    /// Whether requests may have versions.
+    pub(super) has_versions: bool,
 }
 
 impl LimitNames {
@@ -22,6 +26,11 @@ impl LimitNames {
             providers: sections.get(),
             networks: sections.get(),
             geo: sections.get(),
+            // Limits that routes share are read before the APIs, which may have versions.
+            has_versions: sections.find::<Versions>().is_some()
+                || sections
+                    .find::<Apis>()
+                    .is_none_or(|apis| apis.have_versions()),
         }
     }
 }

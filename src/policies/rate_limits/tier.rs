@@ -8,7 +8,7 @@ use crate::authn::roles::read_role;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
     ClaimPath, Condition, Kinds, Language, Operand, OperandField, OtherKinds, Scalars, Undecidable,
-    View, needs_one_of,
+    VERSION, View, needs_one_of,
 };
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::Principal;
@@ -52,6 +52,7 @@ const LANGUAGE: Language = Language {
         OperandField::new("header", Operand::HEADER, |node, problems| {
             read_header_name(node, problems).map(Operand::Header)
         }),
+        VERSION,
         OperandField::new("authenticated", Kinds::NONE, |_, _| Some(Operand::Identity)),
     ],
     parts: &[],
@@ -195,7 +196,9 @@ impl TierWhen {
 /// A header field came more than once, or it would take too much work to tell.
 fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, KeyError> {
     let principal = caller.facts.principal.as_ref();
-    let view = View::new(&caller.request).of(principal.map(|who| &who.attributes));
+    let view = View::new(&caller.request)
+        .of(principal.map(|who| &who.attributes))
+        .versioned(caller.facts.version.as_ref());
     when.holds(&view).map_err(|undecidable| match undecidable {
         Undecidable::Effort => KeyError::Effort,
         // Of what else there is, tiers look at nothing.

@@ -189,6 +189,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         } },
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
+        "versions": { "in": [{ "header": "api-version" }], "known": { "v7": { "sunset": 1 } } },
         "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
             "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
         }], "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
@@ -203,6 +204,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         let name = name.replace(".corp.", ".<provider>.");
         let name = name.replace(".central.", ".<list>.");
         let name = name.replace(".some.", ".<rule>.");
+        let name = name.replace(".document.v7.", ".<api>.<version>.");
         format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
     };
     gauges.map(|gauge| pattern(gauge.name())).collect()
@@ -536,6 +538,10 @@ fn the_table_of_the_access_log_is_what_is_logged() {
         .collect();
     // These are all of tokens; `tests/cases/certificate` has it.
     real.insert("portcullis.credential".to_owned());
+    // These are of APIs with versions; `tests/cases/versions` has them.
+    for name in ["portcullis.version", "portcullis.version_state"] {
+        real.insert(name.to_owned());
+    }
     let page = reference();
     let rows = tables(&page, "| log field | value |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();

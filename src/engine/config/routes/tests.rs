@@ -31,6 +31,7 @@ fn problems_of(wrong: Option<&str>) -> Vec<String> {
         sections: &sections,
         template: None,
         is_matched: true,
+        versions: None,
         defaults: Vec::new(),
         notes: &mut notes,
         problems: &mut problems,

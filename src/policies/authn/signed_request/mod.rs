@@ -107,7 +107,7 @@ impl SignedRequest {
                 let text = signer.replays.hasher(host);
                 let head = webhook.judge_head(request.headers, &period, text, host)?;
                 let client = self.edited(client, exchange, host);
-                new(BodyCheck::Mac(head.check, client), head.until)
+                new(BodyCheck::Mac(head.check, Box::new(client)), head.until)
             }
             SignatureScheme::Message(message) => {
                 let (headers, rest) = (request.headers, exchange.body);
@@ -234,7 +234,7 @@ impl SignedRequest {
                     MacResult::Invalid => return Err(Refusal::new(&MISMATCH)),
                     MacResult::Impossible => return Err(Refusal::new(&SECRET)),
                 };
-                let principal = client?;
+                let principal = (*client)?;
                 let mark = MessageMark(message);
                 self.check_use(mark, times, Noting::Look, host)?;
                 unsettled.mark = Some(mark);

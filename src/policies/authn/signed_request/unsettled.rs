@@ -25,7 +25,7 @@ pub(super) struct UnsettledSignature {
 /// What the body is compared with.
 pub(super) enum BodyCheck {
     /// The tags of the message: only with them it is known who sent it.
-    Mac(MacCheck, Result<Principal, Refusal>),
+    Mac(MacCheck, Box<Result<Principal, Refusal>>),
     /// The digests that a good signature covers.
     Digest(Box<DigestCheck>),
     /// Nothing: a good signature covers no body.

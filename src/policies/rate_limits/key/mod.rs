@@ -16,6 +16,7 @@ use portcullis_exchange::exchange::Several;
 use portcullis_exchange::exchange::{Facts, Request};
 use portcullis_exchange::geo::{Asn, Geo};
 use portcullis_exchange::host::Host;
+use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::plan;
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::{CredentialKind, Principal};
@@ -55,6 +56,8 @@ enum KeyPart {
     PathTemplate(Vec<PathTemplate>),
     Method,
     Route,
+    /// The version of the API that the request is for.
+    Version,
     Constant(String),
 }
 
@@ -137,6 +140,7 @@ impl Key {
             KeyPart::PathTemplate(_) => "path_template",
             KeyPart::Method => "method",
             KeyPart::Route => "route",
+            KeyPart::Version => "version",
             KeyPart::Constant(_) => "constant",
         };
         self.parts.iter().map(kind).collect()
@@ -152,7 +156,11 @@ impl Key {
         let constant = |part: &KeyPart| matches!(part, KeyPart::Constant(_));
         // The document has a number of these that clients cannot raise.
         let listed = |part: &KeyPart| {
-            constant(part) || matches!(part, KeyPart::Route | KeyPart::PathTemplate(_))
+            constant(part)
+                || matches!(
+                    part,
+                    KeyPart::Route | KeyPart::Version | KeyPart::PathTemplate(_)
+                )
         };
         if self.parts.iter().all(constant) {
             1
@@ -189,6 +197,7 @@ impl Key {
             | KeyPart::QueryParameter(_)
             | KeyPart::Country(_)
             | KeyPart::Asn(_)
+            | KeyPart::Version
             | KeyPart::PathTemplate(_) => false,
         })
     }
@@ -313,6 +322,10 @@ impl KeyPart {
             }
             KeyPart::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
             KeyPart::Route => Some(Value::Bytes(caller.route.as_bytes())),
+            KeyPart::Version => {
+                let version = caller.facts.version.as_ref();
+                version.and_then(RequestVersion::name).map(Value::text)
+            }
             KeyPart::Constant(text) => Some(Value::Bytes(text.as_bytes())),
         };
         value
@@ -344,6 +357,7 @@ impl KeyPart {
             | KeyPart::QueryParameter(_)
             | KeyPart::Country(_)
             | KeyPart::Asn(_)
+            | KeyPart::Version
             | KeyPart::PathTemplate(_) => None,
         }
     }
@@ -364,6 +378,7 @@ impl KeyPart {
             KeyPart::PathTemplate(_) => "path_template".to_owned(),
             KeyPart::Method => "method".to_owned(),
             KeyPart::Route => "route".to_owned(),
+            KeyPart::Version => "version".to_owned(),
             KeyPart::Constant(_) => "constant".to_owned(),
         }
     }

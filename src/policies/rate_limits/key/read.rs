@@ -10,7 +10,7 @@ use portcullis_exchange::route::{PathTemplate, read_header_name};
 use portcullis_wire::json::Json;
 
 /// The parts that need no more words.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 8] = [
     "client_address",
     "subject",
     "claimed_subject",
@@ -18,6 +18,7 @@ const WORDS: [&str; 7] = [
     "asn",
     "method",
     "route",
+    "version",
 ];
 
 /// The parts that say more; exactly one of them stands in an object.
@@ -85,6 +86,14 @@ impl KeyPart {
             "asn" => KeyPart::Asn(Rc::clone(&named.geo)),
             "method" => KeyPart::Method,
             "route" => KeyPart::Route,
+            "version" if !named.has_versions => {
+                node.report(
+                    problems,
+                    "no request has a version: say in `versions` of the document, or of an API, where requests name one",
+                );
+                return None;
+            }
+            "version" => KeyPart::Version,
             _ => {
                 let near = match word {
                     "remote_ip" | "remote_address" | "source_ip" | "client_ip" | "ip" => {

@@ -8,6 +8,7 @@ pub(super) mod payload;
 mod records;
 mod refusals;
 mod tokens;
+mod versions;
 mod whole;
 mod workloads;
 
@@ -59,6 +60,7 @@ pub(super) const ALL: &[Group] = &[
     browser::GROUP,
     records::GROUP,
     payload::GROUP,
+    versions::GROUP,
 ];
 
 const fn compare(of: &'static str, against: &'static str) -> Comparison {
