@@ -287,12 +287,14 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits, but not beyond the end of the upstream.
-    fn pause(&self, delay: Duration) {
+    /// Waits, but not beyond the end of the upstream, and says whether it goes on.
+    fn pause(&self, delay: Duration) -> bool {
         let going_on = |state: &mut State| !state.closing;
-        let _ = self
+        let waited = self
             .changed
             .wait_timeout_while(self.lock(), delay, going_on);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.closing
     }
 
     fn answer_to(&self, received: &Received) -> Option<Answer> {
