@@ -1,5 +1,6 @@
 //! Two gateways behind another proxy.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Barrier;
@@ -19,6 +20,9 @@ use super::stage::{Files, Limits, bearer};
 
 /// Where the proxy in front comes from, so that it is told from its clients.
 const FRONT: &str = "127.0.0.9";
+
+/// Where a client says that it comes from, and by which proxy.
+const FORGED: [&str; 2] = ["203.0.113.5", "198.51.100.7"];
 
 /// How many requests of one client the limit service allows in a minute.
 const ALLOWED: u64 = 6;
@@ -96,8 +100,9 @@ fn two_gateways_behind_another_proxy() {
 
 fn both_know_the_client(site: &Site) {
     // Of two that are told of, neither is believed.
+    let [first, second] = FORGED;
     let forged =
-        "X-Forwarded-For: 203.0.113.5, 198.51.100.7\r\nX-Envoy-External-Address: 203.0.113.5\r\n";
+        format!("X-Forwarded-For: {first}, {second}\r\nX-Envoy-External-Address: {first}\r\n");
     let judged = |gateway: &Envoy| {
         gateway
             .log()
@@ -105,26 +110,37 @@ fn both_know_the_client(site: &Site) {
             .count()
     };
     wait_until("both have judged a request", || {
-        let refused = site.ask("GET", "/orders/who", forged);
+        let refused = site.ask("GET", "/orders/who", &forged);
         assert_eq!(refused.status, 401, "{refused:?}");
         site.gateways.iter().all(|gateway| judged(gateway) > 0)
     });
+    // Who is on this machine has, in that list, the address of the machine. With a proxy less the one
+    // in front would be the client, with one more the client would choose.
+    let mut clients = BTreeSet::new();
     for gateway in &site.gateways {
         let log = gateway.log();
-        for line in log
+        let judged = log
             .lines()
-            .filter(|line| line.contains("\"url.path\":\"/orders/who\""))
-        {
-            assert!(line.contains("\"client.address\":\"127.0.0.1\""), "{line}");
+            .filter(|line| line.contains("\"url.path\":\"/orders/who\""));
+        for line in judged {
+            let (_, rest) = line.split_once("\"client.address\":\"").expect(line);
+            clients.insert(rest.split('"').next().unwrap_or_default().to_owned());
         }
     }
+    let clients: Vec<String> = clients.into_iter().collect();
+    let [client] = &clients[..] else {
+        panic!("one client, not {clients:?}");
+    };
+    assert!(!FORGED.contains(&&**client) && client != FRONT, "{client}");
     let passed = site.ask("GET", "/orders/for", &format!("{forged}{}", bearer("who")));
     assert_eq!(passed.status, 200, "{passed:?}");
     // What is written down for the API ends with the client, and with the proxy that it came by.
     let taken = site.api.take_path("/orders/for");
     let list: Vec<&[u8]> = taken[0].values("x-forwarded-for").collect();
     let list = String::from_utf8_lossy(list[0]).replace(' ', "");
-    assert!(list.ends_with(&format!(",127.0.0.1,{FRONT}")), "{list}");
+    let from_the_end: Vec<&str> = list.rsplit(',').collect();
+    assert_eq!(from_the_end[1], client, "{list}");
+    assert_eq!(from_the_end[2..], [FORGED[1], FORGED[0]], "{list}");
 }
 
 fn nobody_gets_past_the_proxy_in_front(site: &Site) {
