@@ -50,7 +50,7 @@ SUITES = $(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tes
 LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
 # A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
 # have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
-START_MANY = bodies browser cors discovery explain fail_closed global_limit headers http3 https internal_redirects json_schema \
+START_MANY = bodies browser cors discovery explain fail_closed gateway global_limit headers http3 https internal_redirects json_schema \
 	observability openapi otlp paths rate_limits record record_kinds remote_api_keys remote_keys revocation_lists security_events signatures websockets
 RUN_SUITE = $(if $(filter $(1),$(START_MANY)),PORTCULLIS_WASM=$(CURDIR)/$(FAULTS) )$(SUITE) --test $(1)
 

@@ -184,6 +184,33 @@ impl Upstream {
         self.shared.lock().count
     }
 
+    /// How many requests for `path`, query included, have come and have not been taken.
+    pub fn count_path(&self, path: &str) -> usize {
+        let state = self.shared.lock();
+        let received = state.received.iter();
+        received
+            .filter(|(_, received)| received.path == path.as_bytes())
+            .count()
+    }
+
+    /// Ends every connection and takes no more: the server is gone. What it has received can still be taken.
+    pub fn stop(&mut self) {
+        let connections = {
+            let mut state = self.shared.lock();
+            state.closing = true;
+            std::mem::take(&mut state.connections)
+        };
+        self.shared.changed.notify_all();
+        for connection in connections.into_values() {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        if let Some(accepting) = self.accepting.take() {
+            // Wakes the accepting thread, which then sees `closing`.
+            let _ = TcpStream::connect(self.addr);
+            let _ = accepting.join();
+        }
+    }
+
     fn take_where(&self, wanted: impl Fn(&Received) -> bool) -> Vec<Received> {
         let until = Instant::now() + SETTLING;
         let mut state = self.shared.lock();
@@ -228,20 +255,7 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        let connections = {
-            let mut state = self.shared.lock();
-            state.closing = true;
-            std::mem::take(&mut state.connections)
-        };
-        self.shared.changed.notify_all();
-        for connection in connections.into_values() {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
-        // Wakes the accepting thread, which then sees `closing`.
-        let _ = TcpStream::connect(self.addr);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
+        self.stop();
     }
 }
 
@@ -273,12 +287,14 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits, but not beyond the end of the upstream.
-    fn pause(&self, delay: Duration) {
+    /// Waits, but not beyond the end of the upstream, and says whether it goes on.
+    fn pause(&self, delay: Duration) -> bool {
         let going_on = |state: &mut State| !state.closing;
-        let _ = self
+        let waited = self
             .changed
             .wait_timeout_while(self.lock(), delay, going_on);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.closing
     }
 
     fn answer_to(&self, received: &Received) -> Option<Answer> {

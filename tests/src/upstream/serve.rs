@@ -72,7 +72,10 @@ fn carry_out(
         None => echo(received),
         Some(Answer::Respond(response)) => response,
         Some(Answer::Delay(delay, response)) => {
-            shared.pause(delay);
+            // One that is gone answers nothing any more.
+            if !shared.pause(delay) {
+                return Ok(false);
+            }
             response
         }
         Some(Answer::HangUp) => return Ok(false),
