@@ -102,6 +102,11 @@ pub fn reserve(share: Share, bytes: usize) -> Option<Reservation> {
     take(share, bytes).then(|| Reservation { share, bytes })
 }
 
+/// Whether so much can be had of a share. Asking is not counted.
+pub fn has(share: Share, bytes: usize) -> bool {
+    account(share, |account| fits(account, share, bytes).is_some())
+}
+
 /// Bytes that are reserved of a share.
 pub fn used(share: Share) -> usize {
     account(share, |account| account.used.get())
@@ -166,15 +171,20 @@ impl Drop for Reservation {
 
 fn take(share: Share, bytes: usize) -> bool {
     account(share, |account| {
-        let used = account.used.get().saturating_add(bytes);
-        let taken = used <= share.most() && live().saturating_add(bytes) <= CEILING;
-        if taken {
-            account.used.set(used);
-        } else {
-            account.refused.set(account.refused.get().saturating_add(1));
+        let used = fits(account, share, bytes);
+        match used {
+            Some(used) => account.used.set(used),
+            None => account.refused.set(account.refused.get().saturating_add(1)),
         }
-        taken
+        used.is_some()
     })
+}
+
+/// What would be used of a share with so much more; none if that is more than there is.
+fn fits(account: &Account, share: Share, bytes: usize) -> Option<usize> {
+    let used = account.used.get().saturating_add(bytes);
+    let fits = used <= share.most() && live().saturating_add(bytes) <= CEILING;
+    fits.then_some(used)
 }
 
 fn give(share: Share, bytes: usize) {

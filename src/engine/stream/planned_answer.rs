@@ -1,7 +1,7 @@
 //! Shaping an answer by the plan of its request, the service's or a refusal of ours.
 
 use super::Stream;
-use super::planned::Planned;
+use super::planned::{Planned, PlannedStream, View};
 use crate::access_log::prepared::Shown;
 use crate::engine::Engine;
 use crate::plan::{End, Plan, Refused, is_in};
@@ -55,15 +55,61 @@ impl Shaped for Reply {
     }
 }
 
+impl View<'_> {
+    #[inline]
+    fn answer(self) -> Option<PlannedAnswer> {
+        let is_shaped = self.planned.end == End::Passes && self.plan.shapings.is_some();
+        is_shaped.then_some(PlannedAnswer {
+            reads_fields: self.plan.reads_response,
+            changes: self.plan.changes,
+        })
+    }
+
+    #[inline]
+    fn shape(
+        self,
+        answer: Option<&Block>,
+        host: &dyn Host,
+        each: &mut impl FnMut(PlannedChange<'_>),
+    ) -> bool {
+        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
+        // A reply of ours was shaped before it went.
+        if planned.end == End::Passes {
+            let Some(shapings) = &plan.shapings else {
+                return false;
+            };
+            let answer = (Author::Upstream, answer);
+            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
+        }
+        true
+    }
+}
+
+impl PlannedStream {
+    /// The same as [`Stream::planned_answer`].
+    #[inline]
+    pub fn answer(&self) -> Option<PlannedAnswer> {
+        self.view()?.answer()
+    }
+
+    /// The same as [`Stream::response_by_plan`], but for what is noted of it: that it has come matters to who
+    /// waits, and nobody does on a plan.
+    #[inline]
+    pub fn shape(
+        &self,
+        answer: Option<&Block>,
+        host: &dyn Host,
+        each: &mut impl FnMut(PlannedChange<'_>),
+    ) -> bool {
+        let view = self.view();
+        view.is_some_and(|view| view.shape(answer, host, each))
+    }
+}
+
 impl Stream {
     /// What the plan says of the answer's head, if the request passed on one that shapes it.
     pub fn planned_answer(&self) -> Option<PlannedAnswer> {
-        let (planned, _, plan) = self.on_plan()?;
-        let is_shaped = planned.end == End::Passes && plan.shapings.is_some();
-        is_shaped.then_some(PlannedAnswer {
-            reads_fields: plan.reads_response,
-            changes: plan.changes,
-        })
+        self.view()?.answer()
     }
 
     /// Shapes the head of the answer by the plan: names its changes, in order. `answer` are its fields
@@ -75,19 +121,10 @@ impl Stream {
         host: &dyn Host,
         each: &mut impl FnMut(PlannedChange<'_>),
     ) -> bool {
-        let Some((planned, engine, plan)) = self.on_plan() else {
-            return false;
-        };
-        // A reply of ours was shaped before it went.
-        if planned.end == End::Passes {
-            let Some(shapings) = &plan.shapings else {
-                return false;
-            };
-            let answer = (Author::Upstream, answer);
-            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
-        }
-        self.responded = true;
-        true
+        let view = self.view();
+        let is_shaped = view.is_some_and(|view| view.shape(answer, host, each));
+        self.responded |= is_shaped;
+        is_shaped
     }
 }
 
