@@ -25,8 +25,15 @@ pub struct CounterStore {
     /// How many callers have a place in one shard.
     slots: usize,
     counts: Rc<Counts>,
-    /// Where keys of cells are written, one after the other.
-    key: RefCell<String>,
+    /// The key of the cell that was asked for last.
+    key: RefCell<CellKey>,
+}
+
+/// The key of a cell, and which cell that is.
+#[derive(Debug, Default)]
+struct CellKey {
+    place: Option<u64>,
+    text: String,
 }
 
 /// How many callers share a cell, at most. More cells cost memory, larger ones time.
@@ -51,6 +58,9 @@ pub struct PendingCharge {
     /// The caller's state after the request, or how long until it would pass.
     after: Result<State, u64>,
 }
+
+/// What a worker remembers of a cell, and its mark.
+pub(super) type RememberedCell = (Vec<u8>, CasToken);
 
 /// What came of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,11 +196,22 @@ impl CounterStore {
         now: u64,
         host: &dyn Host,
     ) -> Result<PendingCharge, CellUnavailable> {
-        let place = self.place(caller);
-        let remembered = self.with_key(place, |key| host.remembered(key));
+        let remembered = self.with_key(self.place(caller), |key| host.remembered(key));
+        self.look_at(remembered, caller, cost, now, host)
+    }
+
+    /// The same with what is remembered of the cell.
+    pub(super) fn look_at(
+        &self,
+        remembered: Option<RememberedCell>,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<PendingCharge, CellUnavailable> {
         let remembered = remembered.and_then(|(bytes, mark)| {
             let shard = Shard::read(bytes, &self.rule, now)?;
-            Some((place, Some(mark), shard))
+            Some((self.place(caller), Some(mark), shard))
         });
         if let Some(remembered) = remembered {
             let draft = self.drafted(remembered, caller, cost, now);
@@ -199,6 +220,33 @@ impl CounterStore {
             }
         }
         self.look(caller, cost, now, host)
+    }
+
+    /// Charges a request whose caller is alone in a cell that is remembered, and notes how full that is. What drafting
+    /// and charging come to, without what cells of many callers need.
+    ///
+    /// # Errors
+    /// What is remembered of the cell, if it is not so. Nothing has been charged.
+    #[inline]
+    pub(super) fn charge_alone(
+        &self,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Result<(State, Receipt), Option<RememberedCell>> {
+        self.with_key(self.place(caller), |key| {
+            let (mut cell, mark) = host.remembered(key).ok_or(None)?;
+            let charged = Shard::charge_only(&mut cell, caller.tag, cost, &self.rule, now);
+            let Some((after, taken)) = charged else {
+                return Err(Some((cell, mark)));
+            };
+            self.counts.looked(taken, self.slots);
+            match host.compare_and_swap(key, Some(mark), &cell) {
+                Ok(CasResult::Written) => Ok((after, self.rule.receipt(after))),
+                Ok(CasResult::Changed) | Err(CellUnavailable) => Err(None),
+            }
+        })
     }
 
     fn drafted(
@@ -327,12 +375,16 @@ impl CounterStore {
     fn with_key<T>(&self, place: u64, work: impl FnOnce(&str) -> T) -> T {
         let mut key = match self.key.try_borrow_mut() {
             Ok(mut kept) => std::mem::take(&mut *kept),
-            Err(_) => String::new(),
+            Err(_) => CellKey::default(),
         };
-        key.clear();
-        key.push_str(&self.prefix);
-        digits::push(&mut key, place);
-        let done = work(&key);
+        // Most requests ask for the same as the one before.
+        if key.place != Some(place) {
+            key.place = Some(place);
+            key.text.clear();
+            key.text.push_str(&self.prefix);
+            digits::push(&mut key.text, place);
+        }
+        let done = work(&key.text);
         if let Ok(mut kept) = self.key.try_borrow_mut() {
             *kept = key;
         }
