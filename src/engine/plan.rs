@@ -81,6 +81,7 @@ impl End {
     pub const MOST: usize = 16;
 
     /// A number of its own, less than [`End::MOST`].
+    #[inline]
     pub fn number(self) -> usize {
         let number = match self {
             End::Passes => 0,
@@ -107,6 +108,7 @@ impl Plan {
     }
 
     /// The refusal of requests that end so, if it is one.
+    #[inline]
     pub fn refused(&self, end: End) -> Option<&Refused> {
         match end {
             End::Passes => None,
@@ -117,6 +119,7 @@ impl Plan {
     }
 
     /// How a request ends whose token is refused for that reason, if that is prepared.
+    #[inline]
     pub fn refuses_token(&self, reason: &Reason) -> Option<End> {
         let mut prepared = self.by_token.iter();
         let place = prepared.position(|each| *each.refusal.reason == *reason)?;
@@ -124,6 +127,7 @@ impl Plan {
     }
 
     /// The record of requests that end so.
+    #[inline]
     pub fn record(&self, end: End) -> Option<&Prepared> {
         match end {
             End::Passes => self.record.as_ref(),
@@ -311,11 +315,13 @@ impl Plans {
     }
 
     /// Counts one that has.
+    #[inline]
     pub fn take(&self) {
         self.taken.set(self.taken.get().saturating_add(1));
     }
 
     /// The plan of the route at a place, or of requests without one.
+    #[inline]
     pub fn of(&self, route: Option<usize>) -> Option<&Plan> {
         match route {
             Some(route) => self.routes.get(route)?.as_ref(),
@@ -325,6 +331,7 @@ impl Plans {
 
     /// How long the one spelling of the host is that a request names, at its beginning. None if it is
     /// written in another way, or is none.
+    #[inline]
     pub fn host_length(&self, named: &[u8]) -> Option<usize> {
         /// No name is longer with its port.
         const LONGEST: usize = 300;
@@ -344,6 +351,7 @@ impl Plans {
     }
 
     /// Does something with a buffer that is kept.
+    #[inline]
     pub fn with_buffer<T>(&self, work: impl FnOnce(&mut String) -> T) -> T {
         match self.buffer.try_borrow_mut() {
             Ok(mut buffer) => work(&mut buffer),
@@ -354,6 +362,7 @@ impl Plans {
 
 /// The path that a request names, if it is written as all servers read it: letters, digits, `-`, `_`, `~`,
 /// and `.` within segments. What follows a `?` may be anything visible.
+#[inline]
 pub fn plain_path(target: &[u8]) -> Option<&str> {
     let mut bytes = target.iter();
     (bytes.next() == Some(&b'/')).then_some(())?;
@@ -377,12 +386,14 @@ pub fn plain_path(target: &[u8]) -> Option<&str> {
 }
 
 /// Whether refusals of a request are problem documents: those of gRPC are not, and are not prepared.
+#[inline]
 pub fn is_for_programs(fields: &Fields) -> bool {
     let media_type = fields.one(CONTENT_TYPE).unwrap_or_default();
     !media_type.starts_with(b"application/grpc")
 }
 
 /// The first of these cases that a request is of.
+#[inline]
 pub fn find<'c>(
     cases: &'c [Case],
     fields: &Fields,
@@ -396,6 +407,7 @@ pub fn find<'c>(
     })
 }
 
+#[inline]
 fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> bool {
     match test {
         HeadTest::Absent(slot) => fields.one(*slot).is_none(),
@@ -409,11 +421,13 @@ fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> boo
 }
 
 /// Whether a value is one of these.
+#[inline]
 pub fn is_in(values: &Rc<[HeaderValue]>, value: &[u8]) -> bool {
     values.iter().any(|each| each.as_bytes() == value)
 }
 
 /// What stands behind a prefix, in any case, and blanks.
+#[inline]
 pub fn behind<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
     let blanks = rest.iter().take_while(|b| **b == b' ').count();

@@ -86,28 +86,45 @@ fn is_there(name: &HeaderName, fields: &Headers, changes: &[Change<'_>]) -> bool
 pub struct Written {
     prints: [u64; Self::MOST],
     many: usize,
+    /// A bit for each of them, so that most that are not among them are known without looking.
+    bits: u64,
 }
 
 impl Written {
     const MOST: usize = 32;
 
     /// Notes a name.
+    #[inline]
     pub fn note(&mut self, name: &str) {
+        let print = print(name);
         if let Some(place) = self.prints.get_mut(self.many) {
-            *place = print(name);
+            *place = print;
         }
+        self.bits |= bit(print);
         self.many = self.many.saturating_add(1);
     }
 
     /// Whether that name may have been noted.
+    #[inline]
     pub fn may_have(&self, name: &str) -> bool {
         let print = print(name);
+        if self.many <= Self::MOST && self.bits & bit(print) == 0 {
+            return false;
+        }
         let mut noted = self.prints.iter().take(self.many);
         self.many > Self::MOST || noted.any(|each| *each == print)
     }
 }
 
+/// One of 64 bits by a print.
+#[inline]
+fn bit(print: u64) -> u64 {
+    // The upper bits of the product are mixed from all of the print.
+    1 << (print.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+}
+
 /// The length of a name with its first and its last eight bytes: for most, it is told apart by them.
+#[inline]
 fn print(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let first = bytes

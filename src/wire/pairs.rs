@@ -23,6 +23,7 @@ const NUL: usize = 1;
 
 impl<'b> Pairs<'b> {
     /// Reads a block; none if it is too short for what it says. An empty one has no fields.
+    #[inline]
     pub fn of(block: &'b [u8]) -> Option<Self> {
         let left = match block {
             [] => 0,
@@ -37,6 +38,7 @@ impl<'b> Pairs<'b> {
         })
     }
 
+    #[inline]
     fn read(&mut self) -> Option<FieldSpan> {
         let name = (self.at, number(self.block, self.lengths)?);
         let length = number(self.block, self.lengths.checked_add(NUMBER)?)?;
@@ -50,6 +52,7 @@ impl<'b> Pairs<'b> {
 impl Iterator for Pairs<'_> {
     type Item = Option<FieldSpan>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let read = self.read();
@@ -70,6 +73,7 @@ pub struct Block {
 
 impl Block {
     /// Takes a block; none if it is not of that form.
+    #[inline]
     pub fn of(bytes: Vec<u8>) -> Option<Self> {
         let mut lengths = 0;
         for field in Pairs::of(&bytes)? {
@@ -79,6 +83,7 @@ impl Block {
     }
 
     /// The first value of a field, if it is there.
+    #[inline]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         if self.lengths & bit(name.len()) == 0 {
             return None;
@@ -88,11 +93,13 @@ impl Block {
     }
 
     /// All fields in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let pairs = Pairs::of(&self.bytes).into_iter().flatten().flatten();
         pairs.map(|field| (self.slice(field.name), self.slice(field.value)))
     }
 
+    #[inline]
     fn slice(&self, (start, length): (usize, usize)) -> &[u8] {
         let end = start.saturating_add(length);
         self.bytes.get(start..end).unwrap_or_default()
@@ -100,11 +107,13 @@ impl Block {
 }
 
 /// The bit of a length. Names that are longer than any other share one.
+#[inline]
 fn bit(length: usize) -> u64 {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     1_u64.checked_shl(length).unwrap_or(1)
 }
 
+#[inline]
 fn number(block: &[u8], at: usize) -> Option<usize> {
     let bytes = block.get(at..)?.first_chunk::<NUMBER>()?;
     usize::try_from(u32::from_le_bytes(*bytes)).ok()

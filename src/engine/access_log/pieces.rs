@@ -97,6 +97,7 @@ impl Prepared {
 
     /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
     /// be cut as records are without plans.
+    #[inline]
     pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
         let mut line = PlannedLine::in_place_of(buffer);
         let fields = known.fields;
@@ -230,6 +231,7 @@ fn seldom(
 }
 
 /// The path that was asked for and what stands behind its `?`; nothing for what is empty.
+#[inline]
 fn target(fields: &Fields) -> (Option<&[u8]>, Option<&[u8]>) {
     let target = fields.one(Shown::PATH).unwrap_or_default();
     let end = target.iter().position(|b| *b == b'?');

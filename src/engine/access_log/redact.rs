@@ -140,6 +140,7 @@ fn without_tokens(value: &[u8]) -> Cow<'_, [u8]> {
 /// Whether a value stands for itself in a record: nothing in it has to be escaped, and nothing begins as a
 /// token does, or is as long as a key. `;` is not among what does, for behind it secrets stand in a path. Others may be fit to be
 /// shown too: this one pass tells it of most.
+#[inline]
 pub(super) fn is_plain(value: &[u8]) -> bool {
     let mut before = 0;
     let is_plain = value.iter().all(|byte| {

@@ -32,6 +32,7 @@ struct Room {
 }
 
 /// Whether streams take more than half of their memory.
+#[inline]
 pub(super) fn is_crowded() -> bool {
     budget::used(Share::Streams) > Share::Streams.most() / 2
 }

@@ -147,16 +147,19 @@ impl PlannedStream {
     }
 
     /// The engine that it began with.
+    #[inline]
     pub fn engine(&self) -> &Rc<Engine> {
         &self.engine
     }
 
     /// Whether it was answered in place of the service.
+    #[inline]
     pub fn has_replied(&self) -> bool {
         self.refusal.is_some()
     }
 
     /// The same as [`Stream::plan_number`].
+    #[inline]
     pub fn plan_number(&self) -> Option<usize> {
         self.view()?.number()
     }
@@ -178,16 +181,16 @@ impl PlannedStream {
     /// As a stream, which is on its plan still.
     #[cold]
     #[inline(never)]
-    pub fn into_stream(self: Box<Self>) -> Stream {
+    pub fn into_stream(self) -> Stream {
         let mut stream = Stream::new(Some(Rc::clone(&self.engine)));
-        stream.go_on_from(*self);
+        stream.go_on_from(self);
         stream
     }
 
     /// As a stream that has left its plan: what follows is as if it had been judged by asking.
     #[cold]
     #[inline(never)]
-    pub fn leave(self: Box<Self>) -> Stream {
+    pub fn leave(self) -> Stream {
         let mut stream = self.into_stream();
         stream.leave_plan();
         stream
@@ -224,6 +227,7 @@ impl Stream {
 
     /// A number for its plan and the way in which it ended there, if it was judged by one: requests of one
     /// number raise the same counters.
+    #[inline]
     pub fn plan_number(&self) -> Option<usize> {
         self.view()?.number()
     }
@@ -286,11 +290,13 @@ impl Stream {
 }
 
 impl Planned {
+    #[inline]
     pub(super) fn host_name(&self) -> &str {
         let named = self.fields.text(Shown::AUTHORITY).unwrap_or_default();
         named.get(..self.host_length).unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
         let charge = self.charge.as_ref()?;
         let mut limits = plan.steps.iter().filter_map(|step| match step {

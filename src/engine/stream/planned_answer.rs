@@ -36,20 +36,24 @@ trait Shaped {
 struct EachChange<'n, F>(&'n mut F);
 
 impl<F: FnMut(PlannedChange<'_>)> Shaped for EachChange<'_, F> {
+    #[inline]
     fn change(&mut self, change: PlannedChange<'_>) {
         (self.0)(change);
     }
 
+    #[inline]
     fn edit(&mut self, edit: &Edit) {
         edit.changes(self.0);
     }
 }
 
 impl Shaped for Reply {
+    #[inline]
     fn change(&mut self, change: PlannedChange<'_>) {
         Reply::change(self, change);
     }
 
+    #[inline]
     fn edit(&mut self, edit: &Edit) {
         Reply::edit(self, edit);
     }
@@ -155,6 +159,7 @@ impl Planned {
         reply
     }
 
+    #[inline]
     fn shape_all(
         &self,
         shapings: &[Shaping],
@@ -175,6 +180,7 @@ impl Planned {
         }
     }
 
+    #[inline]
     fn scheme(&self, minds_scheme: bool, host: &dyn Host) -> Scheme {
         match minds_scheme {
             true => self.connection.scheme(host),
@@ -182,6 +188,7 @@ impl Planned {
         }
     }
 
+    #[inline]
     fn shape(
         &self,
         shaping: &Shaping,

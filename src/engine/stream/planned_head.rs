@@ -86,7 +86,7 @@ impl Stream {
         let memory = std::mem::replace(&mut self.memory, Reservation::none(Share::Streams));
         match PlannedStream::judge(&engine, memory, block, host) {
             Ok((on_plan, reply)) => {
-                self.go_on_from(*on_plan);
+                self.go_on_from(on_plan);
                 Ok(reply)
             }
             Err((block, memory)) => {
@@ -98,7 +98,7 @@ impl Stream {
 }
 
 /// A request on its plan, and what is sent in place of the upstream's answer, if something is.
-pub type JudgedByPlan = (Box<PlannedStream>, Option<Reply>);
+pub type JudgedByPlan = (PlannedStream, Option<Reply>);
 
 impl PlannedStream {
     /// Judges the head of a request by the plan of its route, in memory that has been reserved for it. What is
@@ -153,7 +153,7 @@ impl PlannedStream {
         }
         engine.plans.take();
         times.head_judged(engine, host);
-        let mut on_plan = Box::new(Self {
+        let mut on_plan = Self {
             engine: Rc::clone(engine),
             times,
             route,
@@ -170,7 +170,7 @@ impl PlannedStream {
                 general: OnceCell::new(),
             },
             memory,
-        });
+        };
         let reply = plan
             .refused(end)
             .map(|refused| on_plan.refuse(refused, refusal, plan, host));
@@ -359,6 +359,7 @@ fn placed(
 
 /// The first route that is for a request, or that there is none. None if that cannot be told without effort,
 /// or would be with another method.
+#[inline]
 fn choose<'e>(
     engine: &'e Engine,
     host: &str,
@@ -378,6 +379,7 @@ fn choose<'e>(
 }
 
 /// The first route that fits, or may: whether it does.
+#[inline]
 fn first(
     engine: &Engine,
     host: &str,
@@ -401,6 +403,7 @@ fn first(
     found
 }
 
+#[inline]
 fn connection(engine: &Engine, fields: &Fields) -> Connection {
     let says = |slot, what: &[u8]| fields.one(slot) == Some(what);
     let mut connection = Connection::said(
@@ -413,12 +416,14 @@ fn connection(engine: &Engine, fields: &Fields) -> Connection {
 }
 
 /// Notes what is counted of a request that has fitted the step at a place, if it stays on the plan.
+#[inline]
 fn note(counters: &mut [Option<Counter>; MOST_STEPS], place: usize, counter: Option<Counter>) {
     if let Some(noted) = counters.get_mut(place) {
         *noted = counter;
     }
 }
 
+#[inline]
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -216,21 +216,21 @@ impl Worker {
         records::finished(stream, late, engine, host);
     }
 
-    /// The same of one that is on its plan.
-    pub fn finished_on_plan(&self, stream: Box<PlannedStream>) {
-        let host = &*self.host;
+    /// The same of one that is on its plan. `host` is the worker's own, by its type.
+    #[inline]
+    pub fn finished_on_plan(&self, stream: Box<PlannedStream>, host: &dyn WorkerHost) {
         let engine = stream.engine();
         let is_usual = host.has_ticks() && engine.security_events().is_none();
         let is_counted = is_usual && self.tallies.count_on_plan(stream.plan_number());
         if !is_counted || !records::on_plan(&stream, engine, host) {
-            self.finished_off_plan(stream, is_counted);
+            self.finished_off_plan(*stream, is_counted);
         }
     }
 
     // Most end in the same way as one before them, and this is not among their code.
     #[cold]
     #[inline(never)]
-    fn finished_off_plan(&self, stream: Box<PlannedStream>, is_counted: bool) {
+    fn finished_off_plan(&self, stream: PlannedStream, is_counted: bool) {
         let stream = stream.into_stream();
         let host = &*self.host;
         if !is_counted {

@@ -38,7 +38,12 @@ pub(super) fn finished(
     host: &dyn WorkerHost,
 ) {
     if let Some(log) = engine.access_log()
-        && !written(|buffer| stream.record_by_plan(host, buffer), log, engine, host)
+        && !written(
+            |buffer| stream.record_by_plan(host, buffer),
+            log,
+            engine,
+            host,
+        )
         && let Some(record) = by_asking(stream, late, log, host)
     {
         tell_all(&record, log, engine, host);
@@ -50,10 +55,11 @@ pub(super) fn finished(
 
 /// Records a finished exchange that is on its plan. False if that is to be done as for all others; nothing has
 /// been told then.
+#[inline]
 pub(super) fn on_plan(stream: &PlannedStream, engine: &Engine, host: &dyn WorkerHost) -> bool {
-    engine.access_log().is_none_or(|log| {
-        written(|buffer| stream.record(host, buffer), log, engine, host)
-    })
+    engine
+        .access_log()
+        .is_none_or(|log| written(|buffer| stream.record(host, buffer), log, engine, host))
 }
 
 /// Tells of a record that is written into a buffer which is kept; whether it is.

@@ -319,6 +319,7 @@ impl Case {
 
 impl Edit {
     /// Names its changes, in order. False if it is one that no plan makes; the rest is not named then.
+    #[inline]
     pub fn changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) -> bool {
         match self {
             Edit::Remove(name) => each(PlannedChange::Remove(name.as_str())),

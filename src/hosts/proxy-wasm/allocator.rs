@@ -57,12 +57,65 @@ fn list(layout: Layout) -> Option<(&'static Cell<*mut u8>, Layout)> {
     Some((list, Layout::from_size_align(steps * STEP, ALIGNED).ok()?))
 }
 
-/// A block of the system's.
+/// Whether a block of so many bytes is kept: then they can be had, in one piece or, once the system's allocator has
+/// all that is kept, as a part of one.
+#[inline]
+pub(super) fn keeps(bytes: usize) -> bool {
+    if cfg!(feature = "fault-injection") {
+        // What a test lets fail is to be asked for.
+        return false;
+    }
+    let layout = Layout::from_size_align(bytes, 1).ok().and_then(list);
+    layout.is_some_and(|(list, _)| !list.get().is_null())
+}
+
+/// A block of the system's. If it has none, it gets back all that is kept.
 #[cold]
 #[inline(never)]
 fn from_system(layout: Layout) -> *mut u8 {
     // SAFETY: no layout of size 0 comes here: `alloc` is not called with one, and sizes are only rounded up.
+    let memory = unsafe { System.alloc(layout) };
+    if !memory.is_null() || FREE.bytes.get() == 0 {
+        return memory;
+    }
+    give_back();
+    // SAFETY: as above.
     unsafe { System.alloc(layout) }
+}
+
+/// A block of the system's in place of one of its own, which is not kept. The same, if it has none.
+#[cold]
+#[inline(never)]
+fn system_realloc(memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+    // SAFETY: it came from the system's allocator with that layout, and the size is none of 0.
+    let moved = unsafe { System.realloc(memory, layout, size) };
+    if !moved.is_null() {
+        return moved;
+    }
+    give_back();
+    // SAFETY: as above; the block is still there.
+    unsafe { System.realloc(memory, layout, size) }
+}
+
+/// Gives all blocks back that are kept.
+#[cold]
+#[inline(never)]
+fn give_back() {
+    for (steps, list) in FREE.first.iter().enumerate() {
+        let Ok(layout) = Layout::from_size_align(steps * STEP, ALIGNED) else {
+            continue;
+        };
+        while !list.get().is_null() {
+            let memory = list.get();
+            // SAFETY: blocks in a list begin with where the next one is, came from the system's allocator with the
+            // layout of the list, and are nobody's.
+            unsafe {
+                list.set(memory.cast::<*mut u8>().read());
+                to_system(memory, layout);
+            }
+        }
+    }
+    FREE.bytes.set(0);
 }
 
 /// Gives a block back that came from there with that layout.
@@ -117,8 +170,7 @@ unsafe impl GlobalAlloc for Counted {
             if fails() {
                 return null_mut();
             }
-            // SAFETY: a block that is not kept came from the system's allocator with that layout.
-            let moved = counted(unsafe { System.realloc(memory, layout, size) }, size);
+            let moved = counted(system_realloc(memory, layout, size), size);
             if !moved.is_null() {
                 budget::freed(layout.size());
             }

@@ -64,7 +64,7 @@ impl OnPlan {
         };
         let on_plan = Self {
             id,
-            stream,
+            stream: Box::new(stream),
             running: Rc::clone(running),
             status: None,
             memory: own,
@@ -141,7 +141,7 @@ impl OnPlan {
             contexts::mind(false);
         }
         running.host.know_status(status);
-        running.worker.finished_on_plan(stream);
+        running.worker.finished_on_plan(stream, &*running.host);
         running.host.know_status(None);
     }
 
@@ -151,7 +151,13 @@ impl OnPlan {
     pub(super) fn leave(self) -> Rc<Live> {
         let minds = self.stream.has_replied();
         let stream = self.stream.leave();
-        Live::of(self.id, &self.running, stream, self.memory, (minds, self.status))
+        Live::of(
+            self.id,
+            &self.running,
+            stream,
+            self.memory,
+            (minds, self.status),
+        )
     }
 }
 

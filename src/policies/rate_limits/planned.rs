@@ -12,7 +12,7 @@ use super::gate::{Gate, RouteLimit};
 use super::ledger::{LimitResult, LimitResults, standing};
 use super::limit::Limit;
 use super::refusals;
-use super::table::{Charged, CounterStore, RememberedCell};
+use super::table::{Charged, CounterStore};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Facts;
 use portcullis_exchange::host::{Counter, Host};
@@ -86,14 +86,13 @@ impl PlannedLimit {
     #[inline(never)]
     fn charge_among_others(
         &self,
-        remembered: Option<RememberedCell>,
         caller: Hashed,
         may_refuse: bool,
         now: u64,
         host: &dyn Host,
     ) -> Option<Result<(State, Receipt), State>> {
         let table = self.table()?;
-        let draft = table.look_at(remembered, caller, self.cost, now, host);
+        let draft = table.look_to_charge(caller, self.cost, now, host);
         let draft = draft.ok()?;
         if draft.wait().is_some() {
             may_refuse.then_some(())?;
@@ -137,13 +136,11 @@ impl plan::Limit for PlannedLimit {
             at: now,
         };
         let made = match table.charge_alone(caller, self.cost, now, host) {
-            Ok(made) => made,
-            Err(remembered) => {
-                match self.charge_among_others(remembered, caller, may_refuse, now, host)? {
-                    Ok(made) => made,
-                    Err(state) => return Some(charge(state, None)),
-                }
-            }
+            Some(made) => made,
+            None => match self.charge_among_others(caller, may_refuse, now, host)? {
+                Ok(made) => made,
+                Err(state) => return Some(charge(state, None)),
+            },
         };
         count(&self.limit.counts.ok);
         let (state, receipt) = made;

@@ -135,7 +135,10 @@ impl Shard {
             false => known.state,
         };
         let state = rule.spend(before, now, cost).ok()?;
-        for (place, word) in caller.chunks_exact_mut(8).zip(Slot { tag, state }.words(size)) {
+        for (place, word) in caller
+            .chunks_exact_mut(8)
+            .zip(Slot { tag, state }.words(size))
+        {
             place.copy_from_slice(&word);
         }
         Some((state, usize::from(!is_fresh)))

@@ -59,9 +59,6 @@ pub struct PendingCharge {
     after: Result<State, u64>,
 }
 
-/// What a worker remembers of a cell, and its mark.
-pub(super) type RememberedCell = (Vec<u8>, CasToken);
-
 /// What came of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charged {
@@ -196,22 +193,11 @@ impl CounterStore {
         now: u64,
         host: &dyn Host,
     ) -> Result<PendingCharge, CellUnavailable> {
-        let remembered = self.with_key(self.place(caller), |key| host.remembered(key));
-        self.look_at(remembered, caller, cost, now, host)
-    }
-
-    /// The same with what is remembered of the cell.
-    pub(super) fn look_at(
-        &self,
-        remembered: Option<RememberedCell>,
-        caller: Hashed,
-        cost: u64,
-        now: u64,
-        host: &dyn Host,
-    ) -> Result<PendingCharge, CellUnavailable> {
+        let place = self.place(caller);
+        let remembered = self.with_key(place, |key| host.remembered(key));
         let remembered = remembered.and_then(|(bytes, mark)| {
             let shard = Shard::read(bytes, &self.rule, now)?;
-            Some((self.place(caller), Some(mark), shard))
+            Some((place, Some(mark), shard))
         });
         if let Some(remembered) = remembered {
             let draft = self.drafted(remembered, caller, cost, now);
@@ -222,11 +208,9 @@ impl CounterStore {
         self.look(caller, cost, now, host)
     }
 
-    /// Charges a request whose caller is alone in a cell that is remembered, and notes how full that is. What drafting
-    /// and charging come to, without what cells of many callers need.
-    ///
-    /// # Errors
-    /// What is remembered of the cell, if it is not so. Nothing has been charged.
+    /// Charges a request whose caller is alone in a cell that is remembered, and notes how full that is: what
+    /// drafting and charging come to, without what cells of many callers need. None, and nothing has been charged, if
+    /// it is not so.
     #[inline]
     pub(super) fn charge_alone(
         &self,
@@ -234,19 +218,17 @@ impl CounterStore {
         cost: u64,
         now: u64,
         host: &dyn Host,
-    ) -> Result<(State, Receipt), Option<RememberedCell>> {
-        self.with_key(self.place(caller), |key| {
-            let (mut cell, mark) = host.remembered(key).ok_or(None)?;
-            let charged = Shard::charge_only(&mut cell, caller.tag, cost, &self.rule, now);
-            let Some((after, taken)) = charged else {
-                return Err(Some((cell, mark)));
-            };
-            self.counts.looked(taken, self.slots);
-            match host.compare_and_swap(key, Some(mark), &cell) {
-                Ok(CasResult::Written) => Ok((after, self.rule.receipt(after))),
-                Ok(CasResult::Changed) | Err(CellUnavailable) => Err(None),
-            }
-        })
+    ) -> Option<(State, Receipt)> {
+        let mut charged = None;
+        let change = &mut |cell: &mut [u8]| {
+            charged = Shard::charge_only(cell, caller.tag, cost, &self.rule, now);
+            charged.is_some()
+        };
+        let place = self.place(caller);
+        let became = self.with_key(place, |key| host.change_remembered(key, change))?;
+        let (after, taken) = charged?;
+        self.counts.looked(taken, self.slots);
+        (became == Ok(CasResult::Written)).then(|| (after, self.rule.receipt(after)))
     }
 
     fn drafted(
