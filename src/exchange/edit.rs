@@ -96,7 +96,11 @@ impl Written {
     /// Notes a name.
     #[inline]
     pub fn note(&mut self, name: &str) {
-        let print = print(name);
+        self.add(print(name));
+    }
+
+    #[inline]
+    fn add(&mut self, print: u64) {
         if let Some(place) = self.prints.get_mut(self.many) {
             *place = print;
         }
@@ -104,10 +108,25 @@ impl Written {
         self.many = self.many.saturating_add(1);
     }
 
+    /// Notes a name that has certainly not been; false, and nothing is noted, if it may have been.
+    #[inline]
+    pub fn note_new(&mut self, name: &str) -> bool {
+        let print = print(name);
+        let is_new = !self.has(print);
+        if is_new {
+            self.add(print);
+        }
+        is_new
+    }
+
     /// Whether that name may have been noted.
     #[inline]
     pub fn may_have(&self, name: &str) -> bool {
-        let print = print(name);
+        self.has(print(name))
+    }
+
+    #[inline]
+    fn has(&self, print: u64) -> bool {
         if self.many <= Self::MOST && self.bits & bit(print) == 0 {
             return false;
         }
@@ -186,11 +205,13 @@ mod tests {
             assert_eq!(written.may_have(name), count > Written::MOST, "{name}");
             written.note(name);
             assert!(names[..=count].iter().all(|each| written.may_have(each)));
+            assert!(!written.note_new(name));
         }
         let mut written = Written::default();
         written.note("vary");
         for other in ["", "va", "vari", "x-vary", "access-control-allow-origin"] {
             assert!(!written.may_have(other), "{other}");
+            assert!(written.note_new(other) && written.may_have(other));
         }
     }
 

@@ -88,6 +88,12 @@ impl Block {
         if self.lengths & bit(name.len()) == 0 {
             return None;
         }
+        self.find(name)
+    }
+
+    /// The same, by looking at each.
+    #[inline(never)]
+    fn find(&self, name: &str) -> Option<&[u8]> {
         let mut named = self.iter().filter(|(each, _)| *each == name.as_bytes());
         named.next().map(|(_, value)| value)
     }

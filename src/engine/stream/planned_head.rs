@@ -171,6 +171,8 @@ impl PlannedStream {
             },
             memory,
         };
+        // Records and answers say how the caller stands: it is worked out by what charging has just gone through.
+        let _ = on_plan.planned.standing(plan);
         let reply = plan
             .refused(end)
             .map(|refused| on_plan.refuse(refused, refusal, plan, host));
