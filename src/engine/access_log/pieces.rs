@@ -7,7 +7,7 @@ use super::detail;
 use super::line::{JsonLine, bound};
 use super::member::Member;
 use super::name::Convention;
-use super::planned_line::PlannedLine;
+use super::planned_line::{Key, PlannedLine};
 use super::prepared::Shown;
 use super::redact;
 use super::time::without_port;
@@ -56,7 +56,7 @@ pub(super) enum Piece {
     /// What is written as it is.
     Text(Box<str>),
     /// A member of that name, if it has a value. It is never the first.
-    Member(&'static str, Kind),
+    Member(Key, Kind),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ impl Prepared {
     pub fn memory(&self) -> usize {
         let text = |piece: &Piece| match piece {
             Piece::Text(text) => text.len(),
-            Piece::Member(..) => 0,
+            Piece::Member(Key(text, _), _) => text.len(),
         };
         let texts = self.pieces.iter().map(text);
         texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
@@ -109,7 +109,7 @@ impl Prepared {
                     line.put(text.as_bytes());
                     continue;
                 }
-                Piece::Member(name, kind) => (*name, *kind),
+                Piece::Member(name, kind) => (name, *kind),
             };
             let peer = match kind {
                 Kind::Date => {
@@ -167,7 +167,7 @@ impl Prepared {
                 Kind::RequestId(Convention::Elastic) => fields.one(Shown::REQUEST_ID),
                 Kind::RequestId(Convention::OpenTelemetry) => {
                     if let Some(id) = fields.one(Shown::REQUEST_ID) {
-                        line.key(name, b"\":[");
+                        line.key(name, b"[");
                         line.value(id, redact::tokens);
                         line.put(b"]");
                     }
@@ -198,7 +198,7 @@ impl Prepared {
 #[cold]
 #[inline(never)]
 fn seldom(
-    name: &'static str,
+    name: &Key,
     kind: Kind,
     query: Option<&[u8]>,
     log: &AccessLog,
@@ -208,7 +208,7 @@ fn seldom(
     match kind {
         Kind::Query => {
             if let (Some(query), Some(shown)) = (query, log.shown()) {
-                line.key(name, b"\":");
+                line.key(name, b"");
                 line.escaped(&redact::query(query, &shown));
             }
         }
@@ -217,13 +217,13 @@ fn seldom(
             if let Some(detail) = known.detail
                 && detail::write(&mut text, detail, log.parameters())
             {
-                line.key(name, b"\":");
+                line.key(name, b"");
                 line.put(text.as_bytes());
             }
         }
         Kind::Proxy(member) => {
             let mut members = JsonLine::unbounded(String::new());
-            member.ask(&mut members, name, known.connection, known.host);
+            member.ask(&mut members, name.1, known.connection, known.host);
             line.put(members.into_text().as_bytes());
         }
         _ => {}

@@ -10,6 +10,10 @@ use super::time::rfc3339;
 use portcullis_wire::append;
 use portcullis_wire::digits::Digits;
 
+/// The name of a member, which is not the first, as it stands in front of a text: `,"name":"`. And the name.
+#[derive(Debug)]
+pub(super) struct Key(pub(super) Box<str>, pub(super) &'static str);
+
 /// The beginning of a buffer that is kept.
 pub(super) struct PlannedLine {
     buffer: Vec<u8>,
@@ -54,6 +58,12 @@ impl WrittenSecond {
             second => Self::of(second),
         }
     }
+}
+
+/// Whether a value stands in a record as it is.
+#[inline]
+fn is_plain(value: &[u8]) -> bool {
+    value.len() <= LONGEST_VALUE && redact::is_plain(value)
 }
 
 impl PlannedLine {
@@ -108,18 +118,18 @@ impl PlannedLine {
         self.put(b"Z\"");
     }
 
-    /// The name of a member, which is not the first, and what stands behind it.
+    /// The name of a member, and what its value begins with.
     #[inline]
-    pub(super) fn key(&mut self, name: &str, opening: &[u8]) {
-        self.put(b",\"");
-        self.put(name.as_bytes());
+    pub(super) fn key(&mut self, Key(key, _): &Key, opening: &[u8]) {
+        let key = key.strip_suffix('"').unwrap_or(key);
+        self.put(key.as_bytes());
         self.put(opening);
     }
 
     #[inline]
-    pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
+    pub(super) fn number(&mut self, key: &Key, value: Option<u64>) {
         if let Some(value) = value {
-            self.key(name, b"\":");
+            self.key(key, b"");
             self.put(Digits::of(value).as_bytes());
         }
     }
@@ -128,20 +138,27 @@ impl PlannedLine {
     #[inline]
     pub(super) fn shown(
         &mut self,
-        name: &str,
+        key: &Key,
         value: Option<&[u8]>,
         redact: fn(&[u8]) -> Cow<'_, [u8]>,
     ) {
-        if let Some(value) = value {
-            self.key(name, b"\":");
-            self.value(value, redact);
+        let Some(value) = value else {
+            return;
+        };
+        if is_plain(value) {
+            self.put(key.0.as_bytes());
+            self.put(value);
+            self.put(b"\"");
+        } else {
+            self.key(key, b"");
+            self.escaped(&redact(value));
         }
     }
 
     /// A value of a peer, redacted and escaped. Most need neither.
     #[inline]
     pub(super) fn value(&mut self, value: &[u8], redact: fn(&[u8]) -> Cow<'_, [u8]>) {
-        if value.len() <= LONGEST_VALUE && redact::is_plain(value) {
+        if is_plain(value) {
             self.put(b"\"");
             self.put(value);
             self.put(b"\"");

@@ -10,6 +10,7 @@ use super::line::JsonLine;
 use super::member::Member;
 use super::name::ECS_VERSION;
 use super::pieces::{Kind, Piece};
+use super::planned_line::Key;
 use super::sample::{SampleRate, Sampled};
 use super::{AccessLog, verdict};
 use crate::record::{Ending, Summary, Verdicts};
@@ -86,7 +87,8 @@ impl Pieces {
         }
         self.end_text();
         (!self.done.is_empty()).then_some(())?;
-        self.done.push(Piece::Member(name, kind));
+        let key = format!(",\"{name}\":\"");
+        self.done.push(Piece::Member(Key(key.into(), name), kind));
         Some(())
     }
 
