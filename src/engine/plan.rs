@@ -108,7 +108,7 @@ impl Plan {
     }
 
     /// The refusal of requests that end so, if it is one.
-    #[inline]
+    #[inline(always)]
     pub fn refused(&self, end: End) -> Option<&Refused> {
         match end {
             End::Passes => None,
@@ -386,7 +386,7 @@ pub fn plain_path(target: &[u8]) -> Option<&str> {
 }
 
 /// Whether refusals of a request are problem documents: those of gRPC are not, and are not prepared.
-#[inline]
+#[inline(always)]
 pub fn is_for_programs(fields: &Fields) -> bool {
     let media_type = fields.one(CONTENT_TYPE).unwrap_or_default();
     !media_type.starts_with(b"application/grpc")
@@ -427,7 +427,7 @@ pub fn is_in(values: &Rc<[HeaderValue]>, value: &[u8]) -> bool {
 }
 
 /// What stands behind a prefix, in any case, and blanks.
-#[inline]
+#[inline(always)]
 pub fn behind<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
     let blanks = rest.iter().take_while(|b| **b == b' ').count();

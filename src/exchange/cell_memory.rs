@@ -131,14 +131,8 @@ impl CellMemory {
         if let Some((_, mark)) = self.take(key)
             && let Some(became) = became
         {
-            let CasToken(seen) = mark;
-            // Nothing is remembered of a write by the last mark.
-            let seen = if became == CasResult::Written {
-                u32::MAX
-            } else {
-                seen
-            };
-            self.wrote(key, Some(CasToken(seen)), &[], became);
+            // Written, it is not remembered: its next mark means something else.
+            self.wrote(key, Some(mark), &[], became);
         }
         self.guessed = None;
     }

@@ -44,7 +44,7 @@ pub(super) struct Times {
 
 impl Times {
     /// Of one whose head has just come.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin(engine: Option<&Engine>, host: &dyn Host) -> Self {
         #[allow(
             clippy::disallowed_methods,

@@ -75,7 +75,7 @@ pub(super) struct View<'s> {
 
 impl View<'_> {
     /// Names the changes of the request, in order.
-    #[inline]
+    #[inline(always)]
     fn changes(self, each: &mut impl FnMut(PlannedChange<'_>)) {
         for step in &self.plan.steps {
             if let (Step::Token { strips, .. }, Some(accepted)) = (step, &self.planned.accepted) {
@@ -165,7 +165,7 @@ impl PlannedStream {
     }
 
     /// The same as [`Stream::planned_changes`].
-    #[inline]
+    #[inline(always)]
     pub fn changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) {
         if let Some(view) = self.view() {
             view.changes(each);

@@ -202,7 +202,7 @@ impl PlannedStream {
 }
 
 /// What a plan comes to, charged and counted. None if the request leaves it, and nothing is.
-#[inline]
+#[inline(always)]
 fn judge_by_plan<'e>(
     engine: &'e Engine,
     memory: &mut Reservation,
@@ -361,7 +361,7 @@ fn placed(
 
 /// The first route that is for a request, or that there is none. None if that cannot be told without effort,
 /// or would be with another method.
-#[inline]
+#[inline(always)]
 fn choose<'e>(
     engine: &'e Engine,
     host: &str,

@@ -215,11 +215,17 @@ impl Fields {
     }
 
     /// Lets go of all but these, where that saves enough memory to be worth a copy.
+    #[inline]
     pub fn keep(&mut self, kept: impl Iterator<Item = Slot>) {
         const SMALL: usize = 2 << 10;
-        if self.block.capacity() <= SMALL {
-            return;
+        if self.block.capacity() > SMALL {
+            self.keep_alone(kept);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_alone(&mut self, kept: impl Iterator<Item = Slot>) {
         let mut spans = [Span::ABSENT; MOST_SLOTS];
         // A value that began at 0 would count as absent.
         let mut block = vec![0];

@@ -141,8 +141,8 @@ pub(super) enum Segment {
 /// Whether whole segments of a path are those of a prefix, which has no `/` at its end.
 #[inline]
 fn is_below(path: &str, prefix: &str) -> bool {
-    let rest = path.as_bytes().strip_prefix(prefix.as_bytes());
-    rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    let split = path.as_bytes().split_at_checked(prefix.len());
+    split.is_some_and(|(start, rest)| matches!(rest, [] | [b'/', ..]) && start == prefix.as_bytes())
 }
 
 impl PathPattern {
