@@ -6,15 +6,19 @@
 //! cells of limits and the functions that charge them, the caches of tokens, and the functions that write
 //! into records what comes from a request.
 
+mod refused;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::access_log::prepared::{Prepared, Shown};
-use portcullis_exchange::host::{Counter, Host};
+use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
-use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Reason, Refusal, Reply};
+use portcullis_exchange::refusal::Reason;
 use portcullis_exchange::target::Authority;
-use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
+use portcullis_wire::headers::{HeaderName, HeaderValue};
+
+pub use self::refused::{PlannedReply, Refused};
 
 /// The plans of a document; without any, each request is judged by asking.
 #[derive(Debug, Default)]
@@ -136,97 +140,6 @@ impl Plan {
             }
             End::Missing | End::Full => self.refused(end)?.record.as_ref(),
             End::Token(_) => self.token_record.as_ref(),
-        }
-    }
-}
-
-/// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why, with the place of the rule; without header fields.
-    pub refusal: Refusal,
-    /// The policy; none if it is the core.
-    pub policy: Option<&'static str>,
-    /// The place of its part in the chain.
-    pub step: Option<usize>,
-    /// What is counted of it besides, by its code and by whoever refused.
-    pub counters: [Option<Counter>; 2],
-    /// Its record; none if that is written by asking.
-    pub record: Option<Prepared>,
-    /// The reply, without the request's id.
-    reply: Reply,
-    /// Where in its body the id goes.
-    instance: usize,
-}
-
-impl Refused {
-    /// Prepares a refusal for clients that get problem documents: no pages, no gRPC. The place of the
-    /// request's id is found by comparing the bodies without an id and with one; none if they differ in
-    /// more than that.
-    pub fn new(
-        refusal: Refusal,
-        policy: Option<&'static str>,
-        step: Option<usize>,
-        counters: [Option<Counter>; 2],
-        record: Option<Prepared>,
-    ) -> Option<Self> {
-        let audience = || ErrorProtocol::Http(ErrorFormat::of(&Headers::default(), None));
-        let reply = refusal.clone().reply(audience(), None);
-        let named = refusal.clone().reply(audience(), Some(b"x"));
-        let mut both = reply.body.iter().zip(&named.body);
-        let instance = both.position(|(one, other)| one != other)?;
-        let refusal = Refusal {
-            // They are in the reply.
-            headers: Vec::new(),
-            ..refusal
-        };
-        let refused = Self {
-            refusal,
-            policy,
-            step,
-            counters,
-            record,
-            reply,
-            instance,
-        };
-        (refused.body(Some("x")) == named.body).then_some(refused)
-    }
-
-    fn memory(&self) -> usize {
-        let field = |(name, value): &(HeaderName, HeaderValue)| {
-            // Each is counted, with what a shared text needs beside itself.
-            let texts = name.as_str().len().saturating_add(value.as_bytes().len());
-            texts.saturating_add(FIELD)
-        };
-        let reply = self.reply.headers.iter().chain(&self.refusal.headers);
-        let detail = self.refusal.detail.iter().map(|detail| detail.memory());
-        let record = self.record.iter().map(Prepared::memory);
-        let all = reply.map(field).chain(detail).chain(record);
-        all.fold(self.reply.body.capacity(), usize::saturating_add)
-            .saturating_add(self.reply.details.capacity())
-    }
-
-    fn body(&self, id: Option<&str>) -> Vec<u8> {
-        let body = &self.reply.body;
-        let (Some(id), Some((start, end))) = (id, body.split_at_checked(self.instance)) else {
-            return body.clone();
-        };
-        [start, b",\"instance\":\"", id.as_bytes(), b"\"", end].concat()
-    }
-
-    /// What the client gets, before the chain has shaped it.
-    pub fn reply(&self, id: Option<&str>, retry_after: Option<u64>) -> Reply {
-        let mut headers = Vec::with_capacity(16);
-        let name = retry_after.and_then(|_| HeaderName::parse("retry-after").ok());
-        let after = retry_after.map(HeaderValue::from);
-        headers.extend(name.zip(after));
-        headers.extend_from_slice(&self.reply.headers);
-        Reply {
-            status: self.reply.status,
-            grpc_status: self.reply.grpc_status,
-            headers,
-            body: self.body(id),
-            details: self.reply.details.clone(),
         }
     }
 }

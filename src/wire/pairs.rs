@@ -112,6 +112,73 @@ impl Block {
     }
 }
 
+/// The fields of one message in the making.
+#[derive(Debug)]
+pub struct BlockDraft {
+    /// Names and values, each followed by NUL, also those of fields that have been removed.
+    bytes: Vec<u8>,
+    fields: Vec<FieldSpan>,
+}
+
+impl Default for BlockDraft {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::with_capacity(1024),
+            fields: Vec::with_capacity(32),
+        }
+    }
+}
+
+impl BlockDraft {
+    /// Adds a field.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) {
+        let mut put = |text: &[u8]| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(text);
+            self.bytes.push(0);
+            (start, text.len())
+        };
+        let (name, value) = (put(name), put(value));
+        self.fields.push(FieldSpan { name, value });
+    }
+
+    /// Removes every field of a name.
+    pub fn remove(&mut self, name: &[u8]) {
+        let bytes = &self.bytes;
+        let is_other = |field: &FieldSpan| {
+            let (start, length) = field.name;
+            length != name.len() || bytes.get(start..start.saturating_add(length)) != Some(name)
+        };
+        self.fields.retain(is_other);
+    }
+
+    /// Puts one field in place of every field of its name.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.remove(name);
+        self.add(name, value);
+    }
+
+    /// The block.
+    pub fn write(&self) -> Vec<u8> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+        let lengths = self.fields.len().saturating_mul(2 * NUMBER);
+        let most = self.bytes.len().saturating_add(lengths);
+        let mut block = Vec::with_capacity(most.saturating_add(NUMBER));
+        block.extend_from_slice(&number(self.fields.len()));
+        for field in &self.fields {
+            block.extend_from_slice(&number(field.name.1));
+            block.extend_from_slice(&number(field.value.1));
+        }
+        for field in &self.fields {
+            let (start, length) = field.value;
+            let end = start.saturating_add(length).saturating_add(NUL);
+            let both = self.bytes.get(field.name.0..end);
+            block.extend_from_slice(both.unwrap_or_default());
+        }
+        block
+    }
+}
+
 /// The bit of a length. Names that are longer than any other share one.
 #[inline]
 fn bit(length: usize) -> u64 {
@@ -189,6 +256,35 @@ mod tests {
         let mut cut = write(pairs());
         cut.pop();
         assert!(Block::of(cut).is_none());
+    }
+
+    #[test]
+    fn what_is_changed_bit_by_bit_is_written_as_a_whole() {
+        let mut draft = BlockDraft::default();
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for round in 0..60_usize {
+            let name = format!("{}{}", "n".repeat(round % 4), round % 5);
+            let value = "v".repeat(round % 7);
+            match round % 6 {
+                0..=2 => {
+                    draft.add(name.as_bytes(), value.as_bytes());
+                    fields.push((name, value));
+                }
+                3 => {
+                    draft.remove(name.as_bytes());
+                    fields.retain(|(each, _)| *each != name);
+                }
+                _ => {
+                    draft.set(name.as_bytes(), value.as_bytes());
+                    fields.retain(|(each, _)| *each != name);
+                    fields.push((name, value));
+                }
+            }
+            let all = fields.iter();
+            let all = all.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            assert_eq!(draft.write(), write(all), "{round}");
+        }
+        assert!(!fields.is_empty());
     }
 
     #[test]

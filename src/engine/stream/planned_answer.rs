@@ -4,18 +4,17 @@ use super::Stream;
 use super::planned::{Planned, PlannedStream, View};
 use crate::access_log::prepared::Shown;
 use crate::engine::Engine;
-use crate::plan::{End, Plan, Refused, is_in};
+use crate::plan::{End, Plan, PlannedReply, Refused, is_in};
 use portcullis_exchange::connection::Scheme;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::Author;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::limits::seconds;
 use portcullis_exchange::plan::{PlannedChange, Shaping};
-use portcullis_exchange::refusal::{Reply, usable_id};
+use portcullis_exchange::refusal::usable_id;
 use portcullis_wire::digits;
 use portcullis_wire::digits::Digits;
-use portcullis_wire::pairs;
-use portcullis_wire::pairs::Block;
+use portcullis_wire::pairs::{Block, BlockDraft};
 
 /// What a plan says of the head of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +46,18 @@ impl<F: FnMut(PlannedChange<'_>)> Shaped for EachChange<'_, F> {
     }
 }
 
-impl Shaped for Reply {
-    #[inline]
+impl Shaped for BlockDraft {
     fn change(&mut self, change: PlannedChange<'_>) {
-        Reply::change(self, change);
+        match change {
+            PlannedChange::Remove(name) => self.remove(name.as_bytes()),
+            PlannedChange::Set(name, value) => self.set(name.as_bytes(), value),
+            PlannedChange::Add(name, value) => self.add(name.as_bytes(), value),
+            PlannedChange::FilterState(..) => {}
+        }
     }
 
-    #[inline]
     fn edit(&mut self, edit: &Edit) {
-        Reply::edit(self, edit);
+        edit.changes(&mut |change| self.change(change));
     }
 }
 
@@ -140,7 +142,7 @@ impl Planned {
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
-    ) -> Reply {
+    ) -> PlannedReply {
         let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
         let wait = match self.end {
             End::Full => self
@@ -148,15 +150,13 @@ impl Planned {
                 .map(|(_, standing)| seconds(standing.reset).max(1)),
             End::Missing | End::Passes | End::Token(_) => None,
         };
-        let mut reply = refused.reply(id, wait);
-        let fields = reply.headers.iter();
-        let fields = fields.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        let fields = plan.reads_response.then(|| pairs::write(fields));
+        let mut head = refused.head(wait);
+        let fields = plan.reads_response.then(|| head.write());
         let fields = fields.and_then(Block::of);
         let shapings = plan.shapings.as_deref().unwrap_or_default();
         let answer = (Author::Filter, fields.as_ref());
-        self.shape_all(shapings, answer, plan, engine, host, &mut reply);
-        reply
+        self.shape_all(shapings, answer, plan, engine, host, &mut head);
+        refused.reply(id, &head)
     }
 
     #[inline]

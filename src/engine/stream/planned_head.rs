@@ -13,7 +13,8 @@ use crate::access_log::prepared::Shown;
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
 use crate::plan::{
-    End, FORWARDED_PROTO, MOST_STEPS, Plan, Refused, behind, find, is_for_programs, plain_path,
+    End, FORWARDED_PROTO, MOST_STEPS, Plan, PlannedReply, Refused, behind, find, is_for_programs,
+    plain_path,
 };
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
@@ -87,7 +88,7 @@ impl Stream {
         match PlannedStream::judge(&engine, memory, block, host) {
             Ok((on_plan, reply)) => {
                 self.go_on_from(on_plan);
-                Ok(reply)
+                Ok(reply.map(PlannedReply::into_reply))
             }
             Err((block, memory)) => {
                 self.memory = memory;
@@ -98,7 +99,7 @@ impl Stream {
 }
 
 /// A request on its plan, and what is sent in place of the upstream's answer, if something is.
-pub type JudgedByPlan = (PlannedStream, Option<Reply>);
+pub type JudgedByPlan = (PlannedStream, Option<PlannedReply>);
 
 impl PlannedStream {
     /// Judges the head of a request by the plan of its route, in memory that has been reserved for it. What is
@@ -187,7 +188,7 @@ impl PlannedStream {
         own: Option<Refusal>,
         plan: &Plan,
         host: &dyn Host,
-    ) -> Reply {
+    ) -> PlannedReply {
         self.refusal = Some(PlannedRefusal {
             reason: refused.refusal.reason,
             detail: match own {

@@ -23,7 +23,7 @@ thread_local! {
         Contexts {
             roots: RefCell::new(Vec::new()),
             made: Cell::new(None),
-            planned: RefCell::new([const { None }; PLACES]),
+            planned: RefCell::new(Vec::new()),
             exchanges: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
             minding: Cell::new(0),
             refused: Cell::new(false),
@@ -39,8 +39,8 @@ struct Contexts {
     /// the head of a request right after.
     made: Cell<Option<(u32, u32)>>,
     /// Exchanges that are on their plan, each where its number has its place. One that finds another there is
-    /// judged by asking from then on.
-    planned: RefCell<[Option<OnPlan>; PLACES]>,
+    /// judged by asking from then on, and so does each where there was no memory for these.
+    planned: RefCell<Vec<Option<OnPlan>>>,
     exchanges: RefCell<HashMap<u32, Exchange, BuildHasherDefault<Spread>>>,
     /// How many exchanges have something to do when a piece of a body comes.
     minding: Cell<usize>,
@@ -93,6 +93,7 @@ pub(super) fn make_root(id: u32) -> bool {
         let has_room = roots.try_reserve(1).is_ok();
         if has_room {
             roots.push((id, plugin));
+            contexts.make_places();
         }
         has_room
     })
@@ -194,6 +195,16 @@ impl Contexts {
         let roots = self.roots.try_borrow().ok()?;
         let (_, plugin) = roots.iter().rev().find(|(each, _)| *each == root)?;
         plugin.compiled()
+    }
+
+    /// Makes the places of exchanges that are on their plan, if there is memory for them.
+    fn make_places(&self) {
+        if let Ok(mut planned) = self.planned.try_borrow_mut()
+            && planned.is_empty()
+            && planned.try_reserve_exact(PLACES).is_ok()
+        {
+            planned.resize_with(PLACES, || None);
+        }
     }
 
     /// Keeps an exchange that is on its plan.

@@ -360,10 +360,26 @@ pub(super) fn send(reply: &Reply) -> abi::Action {
     let headers = headers.iter();
     let headers =
         pairs::write(headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
-    if let Err(HostError(status)) =
-        abi::send_local_response(*status, *grpc_status, &headers, body, details)
-    {
-        log::error!("the proxy does not send the refusal (status {status}); the request is held");
-    }
+    not_sent(abi::send_local_response(
+        *status,
+        *grpc_status,
+        &headers,
+        body,
+        details,
+    ));
     abi::Action::Pause
+}
+
+/// Says so, if a refusal has not been sent.
+#[inline]
+pub(super) fn not_sent(sent: Result<(), HostError>) {
+    if let Err(HostError(status)) = sent {
+        say_not_sent(status);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn say_not_sent(status: u32) {
+    log::error!("the proxy does not send the refusal (status {status}); the request is held");
 }

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use super::abi::{self, HostError, Map};
 use super::contexts;
 use super::edits::{Applied, pays_for_reading};
-use super::filter::{Live, send};
+use super::filter::{Live, not_sent};
 use super::pairs;
 use super::plugin::Running;
-use portcullis_engine::stream::{FIXED, MOST_HEAD, PlannedStream};
+use portcullis_engine::stream::{FIXED, MOST_HEAD, PlannedReply, PlannedStream};
 use portcullis_wire::budget::{self, Reservation, Share};
 use portcullis_wire::pairs::Block;
 
@@ -72,7 +72,7 @@ impl OnPlan {
         if let Some(reply) = reply {
             // What comes of its body is held, should the proxy not send the reply.
             contexts::mind(true);
-            let action = send(&reply);
+            let action = send_prepared(&reply);
             return Tried::Planned(on_plan, action);
         }
         let mut applied = Applied::blindly(Map::Request);
@@ -175,6 +175,25 @@ fn by_asking(
     live.stream.borrow_mut().admitted(head);
     let action = live.judge_by_asking(block, ends);
     Tried::Asked(live, action)
+}
+
+/// Whether or not the reply can be sent, the request does not go on.
+fn send_prepared(reply: &PlannedReply) -> abi::Action {
+    let PlannedReply {
+        status,
+        grpc_status,
+        head,
+        body,
+        details,
+    } = reply;
+    not_sent(abi::send_local_response(
+        *status,
+        *grpc_status,
+        head,
+        body,
+        details,
+    ));
+    abi::Action::Pause
 }
 
 #[cold]
