@@ -6,19 +6,16 @@
 //! cells of limits and the functions that charge them, the caches of tokens, and the functions that write
 //! into records what comes from a request.
 
-mod refused;
-
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::access_log::prepared::{Prepared, Shown};
+use crate::refused::{FIELD, Refused};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
 use portcullis_exchange::refusal::Reason;
 use portcullis_exchange::target::Authority;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
-
-pub use self::refused::{PlannedReply, Refused};
 
 /// The plans of a document; without any, each request is judged by asking.
 #[derive(Debug, Default)]
@@ -143,9 +140,6 @@ impl Plan {
         }
     }
 }
-
-/// What a field takes of memory beside its texts.
-const FIELD: usize = 64;
 
 fn step_memory(step: &Step) -> usize {
     let more = match step {

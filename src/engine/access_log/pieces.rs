@@ -89,7 +89,8 @@ impl Prepared {
     pub fn memory(&self) -> usize {
         let text = |piece: &Piece| match piece {
             Piece::Text(text) => text.len(),
-            Piece::Member(Key(text, _), _) => text.len(),
+            // Its name is the log's.
+            Piece::Member(..) => 0,
         };
         let texts = self.pieces.iter().map(text);
         texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
@@ -223,7 +224,7 @@ fn seldom(
         }
         Kind::Proxy(member) => {
             let mut members = JsonLine::unbounded(String::new());
-            member.ask(&mut members, name.1, known.connection, known.host);
+            member.ask(&mut members, name.name(), known.connection, known.host);
             line.put(members.into_text().as_bytes());
         }
         _ => {}

@@ -2,6 +2,7 @@
 //! member has a comma, most values are copied as they are, and how long it is is asked once, at the end.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::line::{LONGEST_VALUE, quoted};
@@ -10,9 +11,26 @@ use super::time::rfc3339;
 use portcullis_wire::append;
 use portcullis_wire::digits::Digits;
 
-/// The name of a member, which is not the first, as it stands in front of a text: `,"name":"`. And the name.
-#[derive(Debug)]
-pub(super) struct Key(pub(super) Box<str>, pub(super) &'static str);
+/// The name of a member, which is not the first, as it stands in front of a text: `,"name":"`. All records of a document
+/// share it.
+#[derive(Clone, Debug)]
+pub(super) struct Key(Rc<str>);
+
+impl Key {
+    const BEGINS: &str = ",\"";
+    const ENDS: &str = "\":\"";
+
+    pub(super) fn of(name: &str) -> Self {
+        Self([Self::BEGINS, name, Self::ENDS].concat().into())
+    }
+
+    /// The name.
+    pub(super) fn name(&self) -> &str {
+        let name = self.0.strip_prefix(Self::BEGINS);
+        let name = name.and_then(|name| name.strip_suffix(Self::ENDS));
+        name.unwrap_or_default()
+    }
+}
 
 /// The beginning of a buffer that is kept.
 pub(super) struct PlannedLine {
@@ -120,7 +138,7 @@ impl PlannedLine {
 
     /// The name of a member, and what its value begins with.
     #[inline]
-    pub(super) fn key(&mut self, Key(key, _): &Key, opening: &[u8]) {
+    pub(super) fn key(&mut self, Key(key): &Key, opening: &[u8]) {
         let key = key.strip_suffix('"').unwrap_or(key);
         self.put(key.as_bytes());
         self.put(opening);

@@ -44,8 +44,8 @@ pub use self::planned_head::JudgedByPlan;
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;
-pub use crate::plan::PlannedReply;
 pub use crate::record::{Decision, PolicyVerdict, ShadowRefusal};
+pub use crate::refused::PlannedReply;
 pub use portcullis_exchange::refusal::core::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply,
 };

@@ -13,9 +13,9 @@ use crate::access_log::prepared::Shown;
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
 use crate::plan::{
-    End, FORWARDED_PROTO, MOST_STEPS, Plan, PlannedReply, Refused, behind, find, is_for_programs,
-    plain_path,
+    End, FORWARDED_PROTO, MOST_STEPS, Plan, behind, find, is_for_programs, plain_path,
 };
+use crate::refused::{PlannedReply, Refused};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{

@@ -39,7 +39,7 @@ struct Contexts {
     /// the head of a request right after.
     made: Cell<Option<(u32, u32)>>,
     /// Exchanges that are on their plan, each where its number has its place. One that finds another there is
-    /// judged by asking from then on, and so does each where there was no memory for these.
+    /// judged by asking from then on, and so is each where there was no memory for these.
     planned: RefCell<Vec<Option<OnPlan>>>,
     exchanges: RefCell<HashMap<u32, Exchange, BuildHasherDefault<Spread>>>,
     /// How many exchanges have something to do when a piece of a body comes.

@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use super::FIELD;
 use crate::access_log::prepared::Prepared;
 use portcullis_exchange::host::Counter;
 use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Refusal, Reply};
 use portcullis_wire::digits::Digits;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 use portcullis_wire::pairs::{Block, BlockDraft};
+
+/// What a field takes of memory beside its texts.
+pub(crate) const FIELD: usize = 64;
 
 /// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ impl Refused {
         (refused.body(Some("x")) == named.body).then_some(refused)
     }
 
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let field = |(name, value): &(HeaderName, HeaderValue)| {
             // Each is counted, with what a shared text needs beside itself.
             let texts = name.as_str().len().saturating_add(value.as_bytes().len());
