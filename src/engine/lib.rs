@@ -2,8 +2,8 @@
 //! beside it.
 //!
 //! From the ground up, each module knows those before it and no other; `tests/src/layers.rs` holds
-//! that: [`record`], [`metrics`], [`access_log`], [`plan`], [`explain`], [`engine`], [`stream`], [`config`],
-//! [`worker`].
+//! that: [`record`], [`metrics`], [`access_log`], [`refused`], [`plan`], [`explain`], [`engine`], [`stream`],
+//! [`config`], [`worker`].
 
 pub mod access_log;
 pub mod config;
@@ -13,5 +13,6 @@ pub mod metrics;
 pub mod plan;
 pub mod proof;
 pub mod record;
+pub mod refused;
 pub mod stream;
 pub mod worker;

@@ -10,11 +10,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::access_log::prepared::{Prepared, Shown};
-use portcullis_exchange::host::{Counter, Host};
+use crate::refused::{FIELD, Refused};
+use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
-use portcullis_exchange::refusal::{ErrorFormat, ErrorProtocol, Reason, Refusal, Reply};
+use portcullis_exchange::refusal::Reason;
 use portcullis_exchange::target::Authority;
-use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
+use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// The plans of a document; without any, each request is judged by asking.
 #[derive(Debug, Default)]
@@ -81,6 +82,7 @@ impl End {
     pub const MOST: usize = 16;
 
     /// A number of its own, less than [`End::MOST`].
+    #[inline]
     pub fn number(self) -> usize {
         let number = match self {
             End::Passes => 0,
@@ -107,6 +109,7 @@ impl Plan {
     }
 
     /// The refusal of requests that end so, if it is one.
+    #[inline(always)]
     pub fn refused(&self, end: End) -> Option<&Refused> {
         match end {
             End::Passes => None,
@@ -117,6 +120,7 @@ impl Plan {
     }
 
     /// How a request ends whose token is refused for that reason, if that is prepared.
+    #[inline]
     pub fn refuses_token(&self, reason: &Reason) -> Option<End> {
         let mut prepared = self.by_token.iter();
         let place = prepared.position(|each| *each.refusal.reason == *reason)?;
@@ -124,6 +128,7 @@ impl Plan {
     }
 
     /// The record of requests that end so.
+    #[inline]
     pub fn record(&self, end: End) -> Option<&Prepared> {
         match end {
             End::Passes => self.record.as_ref(),
@@ -135,100 +140,6 @@ impl Plan {
         }
     }
 }
-
-/// A refusal, prepared: what the client gets and what the log says, but for what the request has part in.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why, with the place of the rule; without header fields.
-    pub refusal: Refusal,
-    /// The policy; none if it is the core.
-    pub policy: Option<&'static str>,
-    /// The place of its part in the chain.
-    pub step: Option<usize>,
-    /// What is counted of it besides, by its code and by whoever refused.
-    pub counters: [Option<Counter>; 2],
-    /// Its record; none if that is written by asking.
-    pub record: Option<Prepared>,
-    /// The reply, without the request's id.
-    reply: Reply,
-    /// Where in its body the id goes.
-    instance: usize,
-}
-
-impl Refused {
-    /// Prepares a refusal for clients that get problem documents: no pages, no gRPC. The place of the
-    /// request's id is found by comparing the bodies without an id and with one; none if they differ in
-    /// more than that.
-    pub fn new(
-        refusal: Refusal,
-        policy: Option<&'static str>,
-        step: Option<usize>,
-        counters: [Option<Counter>; 2],
-        record: Option<Prepared>,
-    ) -> Option<Self> {
-        let audience = || ErrorProtocol::Http(ErrorFormat::of(&Headers::default(), None));
-        let reply = refusal.clone().reply(audience(), None);
-        let named = refusal.clone().reply(audience(), Some(b"x"));
-        let mut both = reply.body.iter().zip(&named.body);
-        let instance = both.position(|(one, other)| one != other)?;
-        let refusal = Refusal {
-            // They are in the reply.
-            headers: Vec::new(),
-            ..refusal
-        };
-        let refused = Self {
-            refusal,
-            policy,
-            step,
-            counters,
-            record,
-            reply,
-            instance,
-        };
-        (refused.body(Some("x")) == named.body).then_some(refused)
-    }
-
-    fn memory(&self) -> usize {
-        let field = |(name, value): &(HeaderName, HeaderValue)| {
-            // Each is counted, with what a shared text needs beside itself.
-            let texts = name.as_str().len().saturating_add(value.as_bytes().len());
-            texts.saturating_add(FIELD)
-        };
-        let reply = self.reply.headers.iter().chain(&self.refusal.headers);
-        let detail = self.refusal.detail.iter().map(|detail| detail.memory());
-        let record = self.record.iter().map(Prepared::memory);
-        let all = reply.map(field).chain(detail).chain(record);
-        all.fold(self.reply.body.capacity(), usize::saturating_add)
-            .saturating_add(self.reply.details.capacity())
-    }
-
-    fn body(&self, id: Option<&str>) -> Vec<u8> {
-        let body = &self.reply.body;
-        let (Some(id), Some((start, end))) = (id, body.split_at_checked(self.instance)) else {
-            return body.clone();
-        };
-        [start, b",\"instance\":\"", id.as_bytes(), b"\"", end].concat()
-    }
-
-    /// What the client gets, before the chain has shaped it.
-    pub fn reply(&self, id: Option<&str>, retry_after: Option<u64>) -> Reply {
-        let mut headers = Vec::with_capacity(16);
-        let name = retry_after.and_then(|_| HeaderName::parse("retry-after").ok());
-        let after = retry_after.map(HeaderValue::from);
-        headers.extend(name.zip(after));
-        headers.extend_from_slice(&self.reply.headers);
-        Reply {
-            status: self.reply.status,
-            grpc_status: self.reply.grpc_status,
-            headers,
-            body: self.body(id),
-            details: self.reply.details.clone(),
-        }
-    }
-}
-
-/// What a field takes of memory beside its texts.
-const FIELD: usize = 64;
 
 fn step_memory(step: &Step) -> usize {
     let more = match step {
@@ -311,11 +222,13 @@ impl Plans {
     }
 
     /// Counts one that has.
+    #[inline]
     pub fn take(&self) {
         self.taken.set(self.taken.get().saturating_add(1));
     }
 
     /// The plan of the route at a place, or of requests without one.
+    #[inline]
     pub fn of(&self, route: Option<usize>) -> Option<&Plan> {
         match route {
             Some(route) => self.routes.get(route)?.as_ref(),
@@ -325,6 +238,7 @@ impl Plans {
 
     /// How long the one spelling of the host is that a request names, at its beginning. None if it is
     /// written in another way, or is none.
+    #[inline]
     pub fn host_length(&self, named: &[u8]) -> Option<usize> {
         /// No name is longer with its port.
         const LONGEST: usize = 300;
@@ -344,6 +258,7 @@ impl Plans {
     }
 
     /// Does something with a buffer that is kept.
+    #[inline]
     pub fn with_buffer<T>(&self, work: impl FnOnce(&mut String) -> T) -> T {
         match self.buffer.try_borrow_mut() {
             Ok(mut buffer) => work(&mut buffer),
@@ -354,6 +269,7 @@ impl Plans {
 
 /// The path that a request names, if it is written as all servers read it: letters, digits, `-`, `_`, `~`,
 /// and `.` within segments. What follows a `?` may be anything visible.
+#[inline]
 pub fn plain_path(target: &[u8]) -> Option<&str> {
     let mut bytes = target.iter();
     (bytes.next() == Some(&b'/')).then_some(())?;
@@ -377,12 +293,14 @@ pub fn plain_path(target: &[u8]) -> Option<&str> {
 }
 
 /// Whether refusals of a request are problem documents: those of gRPC are not, and are not prepared.
+#[inline(always)]
 pub fn is_for_programs(fields: &Fields) -> bool {
     let media_type = fields.one(CONTENT_TYPE).unwrap_or_default();
     !media_type.starts_with(b"application/grpc")
 }
 
 /// The first of these cases that a request is of.
+#[inline]
 pub fn find<'c>(
     cases: &'c [Case],
     fields: &Fields,
@@ -396,6 +314,7 @@ pub fn find<'c>(
     })
 }
 
+#[inline]
 fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> bool {
     match test {
         HeadTest::Absent(slot) => fields.one(*slot).is_none(),
@@ -409,11 +328,13 @@ fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> boo
 }
 
 /// Whether a value is one of these.
+#[inline]
 pub fn is_in(values: &Rc<[HeaderValue]>, value: &[u8]) -> bool {
     values.iter().any(|each| each.as_bytes() == value)
 }
 
 /// What stands behind a prefix, in any case, and blanks.
+#[inline(always)]
 pub fn behind<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
     let blanks = rest.iter().take_while(|b| **b == b' ').count();

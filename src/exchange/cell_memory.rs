@@ -63,6 +63,7 @@ impl Default for CellMemory {
 impl CellMemory {
     /// What was written to a cell, and the mark that it then has. It is not remembered any more: the
     /// write that follows is.
+    #[inline]
     pub fn take(&mut self, key: &str) -> Option<(Vec<u8>, CasToken)> {
         let place = self.places.get_mut(place(key))?;
         if place.as_ref()?.key.as_ref() != key {
@@ -75,6 +76,7 @@ impl CellMemory {
     }
 
     /// Notes a write and what became of it.
+    #[inline]
     pub fn wrote(&mut self, key: &str, seen: Option<CasToken>, value: &[u8], became: CasResult) {
         let guessed = self.guessed.take();
         let Some(CasToken(seen)) = seen else {
@@ -95,6 +97,44 @@ impl CellMemory {
         if became == CasResult::Written && self.pause == 0 {
             self.remember(key, value, seen);
         }
+    }
+
+    /// Changes what was written to a cell and writes that, by the mark which the cell then has. None, and nothing
+    /// has been written, if it is not remembered or `change` has not changed it.
+    #[inline]
+    pub fn change<E>(
+        &mut self,
+        key: &str,
+        change: &mut dyn FnMut(&mut [u8]) -> bool,
+        write: impl FnOnce(&[u8], CasToken) -> Result<CasResult, E>,
+    ) -> Option<Result<CasResult, E>> {
+        let known = self.places.get_mut(place(key))?.as_mut()?;
+        if known.key.as_ref() != key || !change(&mut known.value) {
+            return None;
+        }
+        let became = write(&known.value, CasToken(known.mark));
+        let next = known.mark.checked_add(1);
+        match (&became, next.filter(|mark| *mark != u32::MAX)) {
+            (Ok(CasResult::Written), Some(next)) => {
+                known.mark = next;
+                self.failures = 0;
+            }
+            _ => self.changed_amiss(key, became.as_ref().ok().copied()),
+        }
+        Some(became)
+    }
+
+    /// What is remembered of a cell is not what it has now, or its next mark means something else.
+    #[cold]
+    #[inline(never)]
+    fn changed_amiss(&mut self, key: &str, became: Option<CasResult>) {
+        if let Some((_, mark)) = self.take(key)
+            && let Some(became) = became
+        {
+            // Written, it is not remembered: its next mark means something else.
+            self.wrote(key, Some(mark), &[], became);
+        }
+        self.guessed = None;
     }
 
     /// Forgets everything; called every so often, so that nothing is remembered for long.
@@ -131,6 +171,7 @@ impl CellMemory {
         }
     }
 
+    #[inline]
     fn shrink(&mut self, by: usize) {
         self.memory
             .shrink_to(self.memory.bytes().saturating_sub(by));
@@ -138,12 +179,14 @@ impl CellMemory {
 }
 
 impl Known {
+    #[inline]
     fn memory(&self) -> usize {
         self.key.len().saturating_add(self.value.capacity())
     }
 }
 
 /// Where a cell is remembered. Keys of one kind differ in their last bytes.
+#[inline]
 fn place(key: &str) -> usize {
     let mut bytes = key.bytes().rev();
     let (last, before) = (bytes.next(), bytes.next());
@@ -198,6 +241,61 @@ mod tests {
         }
         memory.wrote(KEY, Some(CasToken(1)), b"state", CasResult::Written);
         assert!(memory.take(KEY).is_some());
+    }
+
+    /// Changing in place comes to what taking and writing do, mark by mark.
+    #[test]
+    fn what_is_changed_in_place_is_remembered_as_if_written_anew() {
+        let results = [
+            Ok(CasResult::Written),
+            Ok(CasResult::Written),
+            Ok(CasResult::Changed),
+            Err(()),
+        ];
+        for first in [1, 1000, u32::MAX - 4] {
+            let (mut one, mut other) = (CellMemory::default(), CellMemory::default());
+            let mut number = 0_usize;
+            for round in 0..200_u32 {
+                let mark = first.saturating_add(round % 7);
+                for memory in [&mut one, &mut other] {
+                    memory.wrote(KEY, Some(CasToken(mark)), b"state", CasResult::Written);
+                }
+                for _ in 0..round % 5 {
+                    number += 1;
+                    let became = results[(number / 3 + number * number) % results.len()];
+                    let mut seen = None;
+                    let changed = one.change(
+                        KEY,
+                        &mut |value| {
+                            value[0] = value[0].wrapping_add(1);
+                            true
+                        },
+                        |value, mark| {
+                            seen = Some((value.to_vec(), mark));
+                            became
+                        },
+                    );
+                    let taken = other.take(KEY).map(|(mut value, mark)| {
+                        value[0] = value[0].wrapping_add(1);
+                        if let Ok(became) = became {
+                            other.wrote(KEY, Some(mark), &value, became);
+                        }
+                        // A guess that came to nothing is no guess of the next write.
+                        other.guessed = None;
+                        (value, mark)
+                    });
+                    assert_eq!(seen, taken);
+                    assert_eq!(changed, taken.map(|_| became));
+                    assert_eq!(one.memory.bytes(), other.memory.bytes());
+                    assert_eq!((one.failures, one.pause), (other.failures, other.pause));
+                }
+                assert_eq!(one.change(KEY, &mut |_| false, |_, _| Err(())), None);
+                if round % 50 == 0 {
+                    one.age();
+                    other.age();
+                }
+            }
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ const LONGEST: usize = 1024;
 
 impl ClientAddress {
     /// Whether `X-Forwarded-For` counts, and not the proxy's word.
+    #[inline]
     pub fn is_forwarded(self) -> bool {
         self.trusted_hops > 0
     }
@@ -38,6 +39,7 @@ impl ClientAddress {
     }
 
     /// The same, of a request with one such line or none.
+    #[inline]
     pub fn forwarded_in(self, line: Option<&[u8]>) -> Option<Option<IpAddr>> {
         self.is_forwarded().then(|| self.read(line.into_iter()))
     }

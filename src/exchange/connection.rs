@@ -32,6 +32,7 @@ impl Connection {
     }
 
     /// What a request says of it whose `:scheme` is `https`, or not; and whose `X-Forwarded-Proto` is.
+    #[inline]
     pub fn said(claims_tls: bool, forwarded_tls: bool) -> Self {
         Self {
             claims_tls,
@@ -42,6 +43,7 @@ impl Connection {
 
     /// Has the client's address be that which proxies in front say, if the document trusts them: what
     /// [`crate::client_address::ClientAddress`] reads.
+    #[inline]
     pub fn forward_client(&mut self, forwarded: Option<Option<IpAddr>>) {
         if let Some(client) = forwarded {
             self.has_forwarded_client = true;
@@ -51,6 +53,7 @@ impl Connection {
 
     /// The client's address by proxies in front, where the document trusts them; `Some(None)` where that cannot
     /// be read.
+    #[inline]
     pub fn forwarded_client(&self) -> Option<Option<IpAddr>> {
         let client = || self.client.get().copied().flatten();
         self.has_forwarded_client.then(client)
@@ -58,18 +61,21 @@ impl Connection {
 
     /// The client's address: by the proxy's word, which is asked for once, or by that of those in front. None if
     /// it is not said in a form that we know.
+    #[inline]
     pub fn client(&self, host: &dyn Host) -> Option<IpAddr> {
         let ask = || address::with_port(&host.property(Property::ClientAddress)?);
         *self.client.get_or_init(ask)
     }
 
     /// Believes the proxy in front, or does not.
+    #[inline]
     pub fn trust_forwarded_proto(&mut self, trusts: bool) {
         self.trusts_forwarded = trusts;
     }
 
     /// The scheme by what the proxy knows of the connection; where the document trusts the proxy in front, by
     /// what that one says too. A client that says `http` is believed: it may do without what belongs to TLS.
+    #[inline]
     pub fn scheme(&self, host: &dyn Host) -> Scheme {
         let forwarded = self.trusts_forwarded && self.forwarded_tls;
         if forwarded || (self.claims_tls && self.has_tls(host)) {

@@ -86,28 +86,64 @@ fn is_there(name: &HeaderName, fields: &Headers, changes: &[Change<'_>]) -> bool
 pub struct Written {
     prints: [u64; Self::MOST],
     many: usize,
+    /// A bit for each of them, so that most that are not among them are known without looking.
+    bits: u64,
 }
 
 impl Written {
     const MOST: usize = 32;
 
     /// Notes a name.
+    #[inline]
     pub fn note(&mut self, name: &str) {
+        self.add(print(name));
+    }
+
+    #[inline]
+    fn add(&mut self, print: u64) {
         if let Some(place) = self.prints.get_mut(self.many) {
-            *place = print(name);
+            *place = print;
         }
+        self.bits |= bit(print);
         self.many = self.many.saturating_add(1);
     }
 
-    /// Whether that name may have been noted.
-    pub fn may_have(&self, name: &str) -> bool {
+    /// Notes a name that has certainly not been; false, and nothing is noted, if it may have been.
+    #[inline]
+    pub fn note_new(&mut self, name: &str) -> bool {
         let print = print(name);
+        let is_new = !self.has(print);
+        if is_new {
+            self.add(print);
+        }
+        is_new
+    }
+
+    /// Whether that name may have been noted.
+    #[inline]
+    pub fn may_have(&self, name: &str) -> bool {
+        self.has(print(name))
+    }
+
+    #[inline]
+    fn has(&self, print: u64) -> bool {
+        if self.many <= Self::MOST && self.bits & bit(print) == 0 {
+            return false;
+        }
         let mut noted = self.prints.iter().take(self.many);
         self.many > Self::MOST || noted.any(|each| *each == print)
     }
 }
 
+/// One of 64 bits by a print.
+#[inline]
+fn bit(print: u64) -> u64 {
+    // The upper bits of the product are mixed from all of the print.
+    1 << (print.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+}
+
 /// The length of a name with its first and its last eight bytes: for most, it is told apart by them.
+#[inline]
 fn print(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let first = bytes
@@ -169,11 +205,13 @@ mod tests {
             assert_eq!(written.may_have(name), count > Written::MOST, "{name}");
             written.note(name);
             assert!(names[..=count].iter().all(|each| written.may_have(each)));
+            assert!(!written.note_new(name));
         }
         let mut written = Written::default();
         written.note("vary");
         for other in ["", "va", "vari", "x-vary", "access-control-allow-origin"] {
             assert!(!written.may_have(other), "{other}");
+            assert!(written.note_new(other) && written.may_have(other));
         }
     }
 

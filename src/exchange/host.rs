@@ -79,6 +79,16 @@ pub trait Cells {
     fn remembered(&self, _key: &str) -> Option<(Vec<u8>, CasToken)> {
         None
     }
+    /// Changes what this worker wrote to a cell, if that is remembered, and writes it at once: what
+    /// [`Cells::remembered`] and [`Cells::compare_and_swap`] come to, in place. `change` says whether it has changed
+    /// the bytes; if not, nothing is written and all stays as it was. None then, and where nothing is remembered.
+    fn change_remembered(
+        &self,
+        _key: &str,
+        _change: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Option<Result<CasResult, CellUnavailable>> {
+        None
+    }
     /// Writes a cell if it has not changed since `seen`. Without `seen`, and to a cell that does
     /// not exist, it is written in any case. INVARIANT: keys are never removed, so nothing a client sends may
     /// become one.

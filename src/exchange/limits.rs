@@ -47,6 +47,7 @@ pub struct LimitStatus {
 }
 
 /// Whole seconds of so many nanoseconds, rounded up: a client that waits for so long has waited long enough.
+#[inline]
 pub fn seconds(nanoseconds: u64) -> u64 {
     const SECOND: u64 = 1_000_000_000;
     nanoseconds.div_ceil(SECOND)

@@ -97,12 +97,20 @@ pub struct Reservation {
 }
 
 /// Asks for memory. None if the share, or the whole budget, is spent; that is counted.
+#[inline]
 pub fn reserve(share: Share, bytes: usize) -> Option<Reservation> {
     // Made only then: one that is dropped gives back.
     take(share, bytes).then(|| Reservation { share, bytes })
 }
 
+/// Whether so much can be had of a share. Asking is not counted.
+#[inline]
+pub fn has(share: Share, bytes: usize) -> bool {
+    account(share, |account| fits(account, share, bytes).is_some())
+}
+
 /// Bytes that are reserved of a share.
+#[inline]
 pub fn used(share: Share) -> usize {
     account(share, |account| account.used.get())
 }
@@ -113,18 +121,21 @@ pub fn refused(share: Share) -> u64 {
 }
 
 /// Bytes that the allocator of the VM has handed out and not taken back; 0 natively.
+#[inline]
 pub fn live() -> usize {
     LIVE.load(Ordering::Relaxed)
 }
 
 /// Notes that the allocator has handed out memory.
 #[cfg(target_arch = "wasm32")]
+#[inline]
 pub fn allocated(bytes: usize) {
     LIVE.fetch_add(bytes, Ordering::Relaxed);
 }
 
 /// Notes that it has taken memory back.
 #[cfg(target_arch = "wasm32")]
+#[inline]
 pub fn freed(bytes: usize) {
     LIVE.fetch_sub(bytes, Ordering::Relaxed);
 }
@@ -136,12 +147,14 @@ impl Reservation {
     }
 
     /// How much it is.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Asks for more; whether there is as much. If not, what has been reserved stays.
     #[must_use]
+    #[inline]
     pub fn grow(&mut self, more: usize) -> bool {
         let grown = take(self.share, more);
         if grown {
@@ -151,6 +164,7 @@ impl Reservation {
     }
 
     /// Gives back what is over `bytes`.
+    #[inline]
     pub fn shrink_to(&mut self, bytes: usize) {
         let over = self.bytes.saturating_sub(bytes);
         give(self.share, over);
@@ -159,30 +173,40 @@ impl Reservation {
 }
 
 impl Drop for Reservation {
+    #[inline]
     fn drop(&mut self) {
         give(self.share, self.bytes);
     }
 }
 
+#[inline]
 fn take(share: Share, bytes: usize) -> bool {
     account(share, |account| {
-        let used = account.used.get().saturating_add(bytes);
-        let taken = used <= share.most() && live().saturating_add(bytes) <= CEILING;
-        if taken {
-            account.used.set(used);
-        } else {
-            account.refused.set(account.refused.get().saturating_add(1));
+        let used = fits(account, share, bytes);
+        match used {
+            Some(used) => account.used.set(used),
+            None => account.refused.set(account.refused.get().saturating_add(1)),
         }
-        taken
+        used.is_some()
     })
 }
 
+/// What would be used of a share with so much more; none if that is more than there is.
+#[inline]
+fn fits(account: &Account, share: Share, bytes: usize) -> Option<usize> {
+    let used = account.used.get().saturating_add(bytes);
+    let fits = used <= share.most() && live().saturating_add(bytes) <= CEILING;
+    fits.then_some(used)
+}
+
+#[inline]
 fn give(share: Share, bytes: usize) {
     account(share, |account| {
         account.used.set(account.used.get().saturating_sub(bytes));
     });
 }
 
+#[inline]
 fn account<T: Default>(share: Share, read: impl FnOnce(&Account) -> T) -> T {
     ACCOUNTS.with(|accounts| accounts.get(share as usize).map(read).unwrap_or_default())
 }

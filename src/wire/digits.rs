@@ -11,6 +11,7 @@ pub struct Digits {
 }
 
 impl Digits {
+    #[inline]
     pub fn of(number: u64) -> Self {
         let mut buffer = [b'0'; MOST];
         let mut rest = number;
@@ -26,6 +27,7 @@ impl Digits {
         Self { buffer, used }
     }
 
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         let start = MOST.saturating_sub(self.used);
         self.buffer.get(start..).unwrap_or_default()
@@ -33,6 +35,7 @@ impl Digits {
 }
 
 /// Appends a number.
+#[inline]
 pub fn push(out: &mut String, number: u64) {
     let digits = Digits::of(number);
     out.push_str(std::str::from_utf8(digits.as_bytes()).unwrap_or_default());

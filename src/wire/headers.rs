@@ -184,6 +184,7 @@ impl HeaderName {
     }
 
     /// The name in lower case.
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -207,6 +208,7 @@ impl HeaderValue {
     }
 
     /// The value.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -15,6 +15,7 @@
 //! - [`xfcc`]: what proxies in front say of client certificates.
 
 pub mod address;
+pub mod append;
 pub mod budget;
 pub mod digits;
 pub mod effort;

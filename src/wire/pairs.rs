@@ -23,6 +23,7 @@ const NUL: usize = 1;
 
 impl<'b> Pairs<'b> {
     /// Reads a block; none if it is too short for what it says. An empty one has no fields.
+    #[inline]
     pub fn of(block: &'b [u8]) -> Option<Self> {
         let left = match block {
             [] => 0,
@@ -37,6 +38,7 @@ impl<'b> Pairs<'b> {
         })
     }
 
+    #[inline]
     fn read(&mut self) -> Option<FieldSpan> {
         let name = (self.at, number(self.block, self.lengths)?);
         let length = number(self.block, self.lengths.checked_add(NUMBER)?)?;
@@ -50,6 +52,7 @@ impl<'b> Pairs<'b> {
 impl Iterator for Pairs<'_> {
     type Item = Option<FieldSpan>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let read = self.read();
@@ -70,6 +73,7 @@ pub struct Block {
 
 impl Block {
     /// Takes a block; none if it is not of that form.
+    #[inline]
     pub fn of(bytes: Vec<u8>) -> Option<Self> {
         let mut lengths = 0;
         for field in Pairs::of(&bytes)? {
@@ -79,32 +83,110 @@ impl Block {
     }
 
     /// The first value of a field, if it is there.
+    #[inline]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         if self.lengths & bit(name.len()) == 0 {
             return None;
         }
+        self.find(name)
+    }
+
+    /// The same, by looking at each.
+    #[inline(never)]
+    fn find(&self, name: &str) -> Option<&[u8]> {
         let mut named = self.iter().filter(|(each, _)| *each == name.as_bytes());
         named.next().map(|(_, value)| value)
     }
 
     /// All fields in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let pairs = Pairs::of(&self.bytes).into_iter().flatten().flatten();
         pairs.map(|field| (self.slice(field.name), self.slice(field.value)))
     }
 
+    #[inline]
     fn slice(&self, (start, length): (usize, usize)) -> &[u8] {
         let end = start.saturating_add(length);
         self.bytes.get(start..end).unwrap_or_default()
     }
 }
 
+/// The fields of one message in the making.
+#[derive(Debug)]
+pub struct BlockDraft {
+    /// Names and values, each followed by NUL, also those of fields that have been removed.
+    bytes: Vec<u8>,
+    fields: Vec<FieldSpan>,
+}
+
+impl Default for BlockDraft {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::with_capacity(1024),
+            fields: Vec::with_capacity(32),
+        }
+    }
+}
+
+impl BlockDraft {
+    /// Adds a field.
+    pub fn add(&mut self, name: &[u8], value: &[u8]) {
+        let mut put = |text: &[u8]| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(text);
+            self.bytes.push(0);
+            (start, text.len())
+        };
+        let (name, value) = (put(name), put(value));
+        self.fields.push(FieldSpan { name, value });
+    }
+
+    /// Removes every field of a name.
+    pub fn remove(&mut self, name: &[u8]) {
+        let bytes = &self.bytes;
+        let is_other = |field: &FieldSpan| {
+            let (start, length) = field.name;
+            length != name.len() || bytes.get(start..start.saturating_add(length)) != Some(name)
+        };
+        self.fields.retain(is_other);
+    }
+
+    /// Puts one field in place of every field of its name.
+    pub fn set(&mut self, name: &[u8], value: &[u8]) {
+        self.remove(name);
+        self.add(name, value);
+    }
+
+    /// The block.
+    pub fn write(&self) -> Vec<u8> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+        let lengths = self.fields.len().saturating_mul(2 * NUMBER);
+        let most = self.bytes.len().saturating_add(lengths);
+        let mut block = Vec::with_capacity(most.saturating_add(NUMBER));
+        block.extend_from_slice(&number(self.fields.len()));
+        for field in &self.fields {
+            block.extend_from_slice(&number(field.name.1));
+            block.extend_from_slice(&number(field.value.1));
+        }
+        for field in &self.fields {
+            let (start, length) = field.value;
+            let end = start.saturating_add(length).saturating_add(NUL);
+            let both = self.bytes.get(field.name.0..end);
+            block.extend_from_slice(both.unwrap_or_default());
+        }
+        block
+    }
+}
+
 /// The bit of a length. Names that are longer than any other share one.
+#[inline]
 fn bit(length: usize) -> u64 {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     1_u64.checked_shl(length).unwrap_or(1)
 }
 
+#[inline]
 fn number(block: &[u8], at: usize) -> Option<usize> {
     let bytes = block.get(at..)?.first_chunk::<NUMBER>()?;
     usize::try_from(u32::from_le_bytes(*bytes)).ok()
@@ -174,6 +256,35 @@ mod tests {
         let mut cut = write(pairs());
         cut.pop();
         assert!(Block::of(cut).is_none());
+    }
+
+    #[test]
+    fn what_is_changed_bit_by_bit_is_written_as_a_whole() {
+        let mut draft = BlockDraft::default();
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for round in 0..60_usize {
+            let name = format!("{}{}", "n".repeat(round % 4), round % 5);
+            let value = "v".repeat(round % 7);
+            match round % 6 {
+                0..=2 => {
+                    draft.add(name.as_bytes(), value.as_bytes());
+                    fields.push((name, value));
+                }
+                3 => {
+                    draft.remove(name.as_bytes());
+                    fields.retain(|(each, _)| *each != name);
+                }
+                _ => {
+                    draft.set(name.as_bytes(), value.as_bytes());
+                    fields.retain(|(each, _)| *each != name);
+                    fields.push((name, value));
+                }
+            }
+            let all = fields.iter();
+            let all = all.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            assert_eq!(draft.write(), write(all), "{round}");
+        }
+        assert!(!fields.is_empty());
     }
 
     #[test]

@@ -127,10 +127,11 @@ mod circles {
     /// of an exchange is a value at the bottom; a compiled document holds what counts and records
     /// such values, streams hold the document and make them, and what compiles documents and what
     /// works by them stand above.
-    const ENGINE: [&str; 10] = [
+    const ENGINE: [&str; 11] = [
         "record",
         "metrics",
         "access_log",
+        "refused",
         "plan",
         "explain",
         "engine",

@@ -26,6 +26,7 @@ pub(super) const LONGEST_VALUE: usize = 512;
 pub(super) const CUT: &str = "portcullis.truncated";
 
 /// How long a line may be of which nothing has been left out, but for its end: that it was cut finds room too.
+#[inline]
 pub(super) fn bound(longest: usize) -> usize {
     let end = CUT.len().saturating_add(r#","":true}"#.len());
     longest.saturating_sub(end)

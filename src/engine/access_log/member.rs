@@ -159,7 +159,7 @@ impl Member {
     pub(super) fn ask(
         &self,
         line: &mut JsonLine,
-        name: &'static str,
+        name: &str,
         connection: &Connection,
         host: &dyn Host,
     ) {

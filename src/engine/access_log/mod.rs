@@ -19,7 +19,7 @@ mod time;
 mod trace;
 mod verdict;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
 use self::detail::Parameters;
@@ -28,7 +28,7 @@ use self::line::JsonLine;
 pub use self::member::Member;
 use self::members::MEMBERS;
 use self::name::Convention;
-use self::planned_line::WrittenSecond;
+use self::planned_line::{Key, WrittenSecond};
 use self::redact::ShownValues;
 use self::sample::{SampleRate, Sampled};
 use self::subject::Subjects;
@@ -57,6 +57,8 @@ pub struct AccessLog {
     shares: Vec<(Sampled, SampleRate)>,
     /// The second in which a record was last written by a plan.
     second: Cell<WrittenSecond>,
+    /// The names of members as plans write them, once one does.
+    keys: OnceCell<Box<[Key]>>,
 }
 
 /// Where records go.

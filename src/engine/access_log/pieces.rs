@@ -7,7 +7,7 @@ use super::detail;
 use super::line::{JsonLine, bound};
 use super::member::Member;
 use super::name::Convention;
-use super::planned_line::PlannedLine;
+use super::planned_line::{Key, PlannedLine};
 use super::prepared::Shown;
 use super::redact;
 use super::time::without_port;
@@ -56,7 +56,7 @@ pub(super) enum Piece {
     /// What is written as it is.
     Text(Box<str>),
     /// A member of that name, if it has a value. It is never the first.
-    Member(&'static str, Kind),
+    Member(Key, Kind),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +89,7 @@ impl Prepared {
     pub fn memory(&self) -> usize {
         let text = |piece: &Piece| match piece {
             Piece::Text(text) => text.len(),
+            // Its name is the log's.
             Piece::Member(..) => 0,
         };
         let texts = self.pieces.iter().map(text);
@@ -97,6 +98,7 @@ impl Prepared {
 
     /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
     /// be cut as records are without plans.
+    #[inline]
     pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
         let mut line = PlannedLine::in_place_of(buffer);
         let fields = known.fields;
@@ -108,7 +110,7 @@ impl Prepared {
                     line.put(text.as_bytes());
                     continue;
                 }
-                Piece::Member(name, kind) => (*name, *kind),
+                Piece::Member(name, kind) => (name, *kind),
             };
             let peer = match kind {
                 Kind::Date => {
@@ -166,7 +168,7 @@ impl Prepared {
                 Kind::RequestId(Convention::Elastic) => fields.one(Shown::REQUEST_ID),
                 Kind::RequestId(Convention::OpenTelemetry) => {
                     if let Some(id) = fields.one(Shown::REQUEST_ID) {
-                        line.key(name, b"\":[");
+                        line.key(name, b"[");
                         line.value(id, redact::tokens);
                         line.put(b"]");
                     }
@@ -197,7 +199,7 @@ impl Prepared {
 #[cold]
 #[inline(never)]
 fn seldom(
-    name: &'static str,
+    name: &Key,
     kind: Kind,
     query: Option<&[u8]>,
     log: &AccessLog,
@@ -207,7 +209,7 @@ fn seldom(
     match kind {
         Kind::Query => {
             if let (Some(query), Some(shown)) = (query, log.shown()) {
-                line.key(name, b"\":");
+                line.key(name, b"");
                 line.escaped(&redact::query(query, &shown));
             }
         }
@@ -216,13 +218,13 @@ fn seldom(
             if let Some(detail) = known.detail
                 && detail::write(&mut text, detail, log.parameters())
             {
-                line.key(name, b"\":");
+                line.key(name, b"");
                 line.put(text.as_bytes());
             }
         }
         Kind::Proxy(member) => {
             let mut members = JsonLine::unbounded(String::new());
-            member.ask(&mut members, name, known.connection, known.host);
+            member.ask(&mut members, name.name(), known.connection, known.host);
             line.put(members.into_text().as_bytes());
         }
         _ => {}
@@ -230,6 +232,7 @@ fn seldom(
 }
 
 /// The path that was asked for and what stands behind its `?`; nothing for what is empty.
+#[inline]
 fn target(fields: &Fields) -> (Option<&[u8]>, Option<&[u8]>) {
     let target = fields.one(Shown::PATH).unwrap_or_default();
     let end = target.iter().position(|b| *b == b'?');

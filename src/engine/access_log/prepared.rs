@@ -10,6 +10,7 @@ use super::line::JsonLine;
 use super::member::Member;
 use super::name::ECS_VERSION;
 use super::pieces::{Kind, Piece};
+use super::planned_line::Key;
 use super::sample::{SampleRate, Sampled};
 use super::{AccessLog, verdict};
 use crate::record::{Ending, Summary, Verdicts};
@@ -80,13 +81,13 @@ struct Pieces {
 
 impl Pieces {
     /// A piece for a member. None where that would be the first: it is written with a comma.
-    fn push(&mut self, name: &'static str, kind: Kind) -> Option<()> {
+    fn push(&mut self, name: &'static str, key: &Key, kind: Kind) -> Option<()> {
         if let Kind::Date = kind {
             self.text.quote_next(name);
         }
         self.end_text();
         (!self.done.is_empty()).then_some(())?;
-        self.done.push(Piece::Member(name, kind));
+        self.done.push(Piece::Member(key.clone(), kind));
         Some(())
     }
 
@@ -142,8 +143,10 @@ impl AccessLog {
             done: Vec::new(),
             text: JsonLine::unbounded("{".to_owned()),
         };
-        for (name, member) in &self.members {
-            self.prepare_member(name, member, common, &mut pieces)?;
+        let named = || self.members.iter().map(|(name, _)| Key::of(name)).collect();
+        let keys = self.keys.get_or_init(named);
+        for ((name, member), key) in self.members.iter().zip(keys) {
+            self.prepare_member((name, key), member, common, &mut pieces)?;
         }
         pieces.end_text();
         Some(Prepared {
@@ -154,7 +157,7 @@ impl AccessLog {
 
     fn prepare_member(
         &self,
-        name: &'static str,
+        (name, key): (&'static str, &Key),
         member: &'static Member,
         common: &Common<'_>,
         pieces: &mut Pieces,
@@ -253,7 +256,7 @@ impl AccessLog {
             _ => return None,
         };
         match piece {
-            Some(kind) => pieces.push(name, kind),
+            Some(kind) => pieces.push(name, key, kind),
             None => Some(()),
         }
     }

@@ -106,6 +106,8 @@ fn find_key(value: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Whether the secret part of a key may stand in a text without `%`.
+#[cold]
+#[inline(never)]
 fn may_have_key(value: &[u8]) -> bool {
     let mut pieces = value.split(|b| *b == b'_').skip(1);
     value.len() > KEY_DIGITS
@@ -140,14 +142,17 @@ fn without_tokens(value: &[u8]) -> Cow<'_, [u8]> {
 /// Whether a value stands for itself in a record: nothing in it has to be escaped, and nothing begins as a
 /// token does, or is as long as a key. `;` is not among what does, for behind it secrets stand in a path. Others may be fit to be
 /// shown too: this one pass tells it of most.
+#[inline]
 pub(super) fn is_plain(value: &[u8]) -> bool {
-    let mut before = 0;
+    let (mut before, mut has_joints) = (0, false);
     let is_plain = value.iter().all(|byte| {
         let begins_token = before == b'e' && matches!(byte, b'y' | b'w');
         before = *byte;
+        // In front of the secret part of a key.
+        has_joints |= *byte == b'_';
         matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'%' | b';') && !begins_token
     });
-    is_plain && !may_have_key(value)
+    is_plain && !(has_joints && may_have_key(value))
 }
 
 /// A query with its names, and values as `shown` says. What is not shown is [`REDACTED`].

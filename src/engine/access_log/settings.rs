@@ -1,6 +1,6 @@
 //! How `access_log` is read.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use super::line;
@@ -76,6 +76,7 @@ impl AccessLog {
             redacted: redacted?,
             shares: shares?,
             second: Cell::default(),
+            keys: OnceCell::new(),
         })
     }
 }

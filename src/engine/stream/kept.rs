@@ -22,7 +22,7 @@ const SMALL: usize = 1 << 10;
 
 /// What the allocator needs beside what a stream keeps. The stream itself has been reserved by who
 /// made it.
-pub(super) const FIXED: usize = 128;
+pub const FIXED: usize = 128;
 
 /// How much of the fields that are shown is kept.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ struct Room {
 }
 
 /// Whether streams take more than half of their memory.
+#[inline]
 pub(super) fn is_crowded() -> bool {
     budget::used(Share::Streams) > Share::Streams.most() / 2
 }
@@ -83,6 +84,11 @@ impl Stream {
         };
         self.begin(host);
         Some(self.refuse(refusal, None, host))
+    }
+
+    /// The same where the memory has been reserved: so much, and [`FIXED`].
+    pub fn admitted(&mut self, memory: Reservation) {
+        self.memory = memory;
     }
 
     /// Whether a head has been admitted.

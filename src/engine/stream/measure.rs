@@ -1,6 +1,5 @@
 //! What is measured of an exchange, and told of it to who may ask.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::Stream;
@@ -35,26 +34,41 @@ impl StepTimes {
     }
 }
 
-impl Stream {
-    /// Notes when its head came.
-    pub(super) fn begin(&mut self, host: &dyn Host) {
+/// When an exchange came, and what is known from then on of how long it took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) started: Duration,
+    /// The same on the clock that does not step; none if nobody wants to know how long it took.
+    pub(super) began: Option<Duration>,
+    pub(super) judging: Option<Duration>,
+}
+
+impl Times {
+    /// Of one whose head has just come.
+    #[inline(always)]
+    pub(super) fn begin(engine: Option<&Engine>, host: &dyn Host) -> Self {
         #[allow(
             clippy::disallowed_methods,
             reason = "what tokens say of their times is judged by it"
         )]
         let started = host.wall_clock();
-        self.started = Some(started);
-        let measures = |engine: &Rc<Engine>| engine.access_log.is_some() || engine.measured.timings;
-        let is_measured = self.engine.as_ref().is_some_and(measures);
-        self.began = is_measured.then(|| host.monotonic());
+        let measures = |engine: &Engine| engine.access_log.is_some() || engine.measured.timings;
+        let is_measured = engine.is_some_and(measures);
+        Self {
+            started,
+            began: is_measured.then(|| host.monotonic()),
+            judging: None,
+        }
     }
 
     /// How long ago its head came; none if nobody wanted to know.
+    #[inline]
     pub(super) fn elapsed(&self, host: &dyn Host) -> Option<Duration> {
         host.monotonic().checked_sub(self.began?)
     }
 
     /// Notes how long the head was judged, if anybody wants to know.
+    #[inline]
     pub(super) fn head_judged(&mut self, engine: &Engine, host: &dyn Host) {
         if self.began.is_none() {
             return;
@@ -63,6 +77,25 @@ impl Stream {
         if let Some(judging) = self.judging.filter(|_| engine.measured.timings) {
             host.observe(Timing::Filter.histogram(), micros(judging));
         }
+    }
+}
+
+impl Stream {
+    /// Notes when its head came.
+    pub(super) fn begin(&mut self, host: &dyn Host) {
+        let times = Times::begin(self.engine.as_deref(), host);
+        (self.started, self.began) = (Some(times.started), times.began);
+    }
+
+    /// Notes how long the head was judged, if anybody wants to know.
+    pub(super) fn head_judged(&mut self, engine: &Engine, host: &dyn Host) {
+        let mut times = Times {
+            started: self.started.unwrap_or_default(),
+            began: self.began,
+            judging: None,
+        };
+        times.head_judged(engine, host);
+        self.judging = times.judging.or(self.judging);
     }
 
     /// The time before a piece of a body is judged; none if nobody wants to know.

@@ -36,13 +36,16 @@ use portcullis_exchange::wait::{Wait, Wake};
 use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
 
-pub use self::kept::MOST_HEAD;
+pub use self::kept::{FIXED, MOST_HEAD};
 pub use self::overrides::override_fields;
+pub use self::planned::PlannedStream;
 pub use self::planned_answer::PlannedAnswer;
+pub use self::planned_head::JudgedByPlan;
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;
 pub use crate::record::{Decision, PolicyVerdict, ShadowRefusal};
+pub use crate::refused::PlannedReply;
 pub use portcullis_exchange::refusal::core::{
     CODES, NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply,
 };

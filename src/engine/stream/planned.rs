@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::Stream;
+use super::measure::Times;
 use crate::access_log::prepared::{PlannedExchange, Shown};
 use crate::engine::{Engine, Route};
 use crate::plan::{End, Plan};
@@ -13,6 +14,8 @@ use portcullis_exchange::exchange::Facts;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::limits::LimitStatus;
 use portcullis_exchange::plan::{AcceptedToken, Charge, Fields, Limit, PlannedChange, Step};
+use portcullis_exchange::refusal::{Detail, Reason};
+use portcullis_wire::budget::Reservation;
 use portcullis_wire::headers::Headers;
 
 /// What is kept of a request that passed on a plan.
@@ -39,45 +42,65 @@ pub(super) struct General {
     pub(super) facts: Facts,
 }
 
-impl Stream {
-    /// Whether it was judged by a plan.
-    pub fn is_planned(&self) -> bool {
-        self.planned.is_some()
-    }
+/// A request on its plan, and nothing besides: a [`Stream`] is made of it once it leaves.
+pub struct PlannedStream {
+    pub(super) engine: Rc<Engine>,
+    pub(super) times: Times,
+    pub(super) route: Option<usize>,
+    /// The refusal that was carried out.
+    pub(super) refusal: Option<PlannedRefusal>,
+    pub(super) planned: Planned,
+    /// What is reserved for it.
+    pub(super) memory: Reservation,
+}
 
-    /// A number for its plan and the way in which it ended there, if it was judged by one: requests of one
-    /// number raise the same counters.
-    pub fn plan_number(&self) -> Option<usize> {
-        let planned = self.planned.as_ref()?;
-        let route = self.route.map_or(0, |route| route.saturating_add(1));
-        let of_route = route.checked_mul(End::MOST)?;
-        of_route.checked_add(planned.end.number())
-    }
+/// The refusal of a request on its plan, as [`crate::record::Decision`] has it.
+pub(super) struct PlannedRefusal {
+    pub(super) reason: &'static Reason,
+    pub(super) detail: Option<Box<Detail>>,
+    pub(super) by: Option<&'static str>,
+    pub(super) at: Option<usize>,
+}
 
-    /// Names the changes of a request that was judged by a plan, in order.
-    pub fn planned_changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) {
-        let Some((planned, engine, plan)) = self.on_plan() else {
-            return;
-        };
-        for step in &plan.steps {
-            if let (Step::Token { strips, .. }, Some(accepted)) = (step, &planned.accepted) {
+/// What there is to see of a request on its plan.
+#[derive(Clone, Copy)]
+pub(super) struct View<'s> {
+    pub(super) planned: &'s Planned,
+    pub(super) engine: &'s Engine,
+    pub(super) plan: &'s Plan,
+    route: Option<usize>,
+    times: Times,
+    refusal: Option<(&'static Reason, Option<&'s Detail>)>,
+}
+
+impl View<'_> {
+    /// Names the changes of the request, in order.
+    #[inline(always)]
+    fn changes(self, each: &mut impl FnMut(PlannedChange<'_>)) {
+        for step in &self.plan.steps {
+            if let (Step::Token { strips, .. }, Some(accepted)) = (step, &self.planned.accepted) {
                 if let Some(name) = strips {
                     each(PlannedChange::Remove(name.as_str()));
                 }
                 accepted.edits.iter().all(|edit| edit.changes(each));
             }
         }
-        if let Some(name) = &engine.plans.removed {
+        if let Some(name) = &self.engine.plans.removed {
             each(PlannedChange::Remove(name.as_str()));
         }
     }
 
-    /// Writes the record of a request that was judged by a plan in place of what `buffer` holds. False if
-    /// that is to be written as for all others.
-    pub fn record_by_plan(&self, host: &dyn Host, buffer: &mut String) -> bool {
-        let Some((planned, engine, plan)) = self.on_plan() else {
-            return false;
-        };
+    #[inline]
+    fn number(self) -> Option<usize> {
+        let route = self.route.map_or(0, |route| route.saturating_add(1));
+        let of_route = route.checked_mul(End::MOST)?;
+        of_route.checked_add(self.planned.end.number())
+    }
+
+    /// Writes the record in place of what `buffer` holds. False if that is to be written as for all others.
+    #[inline]
+    fn record(self, host: &dyn Host, buffer: &mut String) -> bool {
+        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
         let (Some(log), Some(record)) = (&engine.access_log, plan.record(planned.end)) else {
             return false;
         };
@@ -86,31 +109,160 @@ impl Stream {
             (None, End::Token(_)) => planned.refused_words.as_deref(),
             (None, _) => Some(""),
         };
-        let Some(words) = words else {
+        let (Some(words), Some(elapsed)) = (words, self.times.elapsed(host)) else {
             return false;
         };
-        let (Some(started), Some(elapsed)) = (self.started, self.elapsed(host)) else {
-            return false;
-        };
+        let (reason, detail) = self.refusal.unzip();
         let known = PlannedExchange {
             fields: &planned.fields,
             host_name: planned.host_name(),
             words,
-            reason: self.decision.refusal,
-            detail: self.decision.detail.as_deref(),
+            reason,
+            detail: detail.flatten(),
             remaining: planned
                 .standing(plan)
                 .map(|(_, standing)| standing.remaining),
-            written: started.saturating_add(elapsed),
+            written: self.times.started.saturating_add(elapsed),
             elapsed: Some(elapsed),
-            judging: self.judging,
+            judging: self.times.judging,
             connection: &planned.connection,
             host,
         };
         record.write(log, &known, buffer)
     }
+}
 
-    pub(super) fn on_plan(&self) -> Option<(&Planned, &Engine, &Plan)> {
+impl PlannedStream {
+    #[inline]
+    pub(super) fn view(&self) -> Option<View<'_>> {
+        let refusal = self.refusal.as_ref();
+        Some(View {
+            planned: &self.planned,
+            engine: &self.engine,
+            plan: self.engine.plans.of(self.route)?,
+            route: self.route,
+            times: self.times,
+            refusal: refusal.map(|refusal| (refusal.reason, refusal.detail.as_deref())),
+        })
+    }
+
+    /// The engine that it began with.
+    #[inline]
+    pub fn engine(&self) -> &Rc<Engine> {
+        &self.engine
+    }
+
+    /// Whether it was answered in place of the service.
+    #[inline]
+    pub fn has_replied(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// The same as [`Stream::plan_number`].
+    #[inline]
+    pub fn plan_number(&self) -> Option<usize> {
+        self.view()?.number()
+    }
+
+    /// The same as [`Stream::planned_changes`].
+    #[inline(always)]
+    pub fn changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) {
+        if let Some(view) = self.view() {
+            view.changes(each);
+        }
+    }
+
+    /// The same as [`Stream::record_by_plan`].
+    #[inline]
+    pub fn record(&self, host: &dyn Host, buffer: &mut String) -> bool {
+        self.view().is_some_and(|view| view.record(host, buffer))
+    }
+
+    /// As a stream, which is on its plan still.
+    #[cold]
+    #[inline(never)]
+    pub fn into_stream(self) -> Stream {
+        let mut stream = Stream::new(Some(Rc::clone(&self.engine)));
+        stream.go_on_from(self);
+        stream
+    }
+
+    /// As a stream that has left its plan: what follows is as if it had been judged by asking.
+    #[cold]
+    #[inline(never)]
+    pub fn leave(self) -> Stream {
+        let mut stream = self.into_stream();
+        stream.leave_plan();
+        stream
+    }
+}
+
+impl Stream {
+    /// Whether it was judged by a plan.
+    pub fn is_planned(&self) -> bool {
+        self.planned.is_some()
+    }
+
+    pub(super) fn go_on_from(&mut self, on_plan: PlannedStream) {
+        let PlannedStream {
+            engine: _,
+            times,
+            route,
+            refusal,
+            planned,
+            memory,
+        } = on_plan;
+        self.started = Some(times.started);
+        (self.began, self.judging) = (times.began, times.judging);
+        if let Some(refusal) = refusal {
+            self.decision.refusal = Some(refusal.reason);
+            self.decision.detail = refusal.detail;
+            self.decision.refused_by = refusal.by;
+            self.decision.ended_at = refusal.at;
+        }
+        self.route = route;
+        self.planned = Some(planned);
+        self.memory = memory;
+    }
+
+    /// A number for its plan and the way in which it ended there, if it was judged by one: requests of one
+    /// number raise the same counters.
+    #[inline]
+    pub fn plan_number(&self) -> Option<usize> {
+        self.view()?.number()
+    }
+
+    /// Names the changes of a request that was judged by a plan, in order.
+    pub fn planned_changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) {
+        if let Some(view) = self.view() {
+            view.changes(each);
+        }
+    }
+
+    /// Writes the record of a request that was judged by a plan in place of what `buffer` holds. False if
+    /// that is to be written as for all others.
+    pub fn record_by_plan(&self, host: &dyn Host, buffer: &mut String) -> bool {
+        self.view().is_some_and(|view| view.record(host, buffer))
+    }
+
+    pub(super) fn view(&self) -> Option<View<'_>> {
+        let (planned, engine, plan) = self.on_plan()?;
+        let reason = self.decision.refusal;
+        Some(View {
+            planned,
+            engine,
+            plan,
+            route: self.route,
+            times: Times {
+                started: self.started?,
+                began: self.began,
+                judging: self.judging,
+            },
+            refusal: reason.map(|reason| (reason, self.decision.detail.as_deref())),
+        })
+    }
+
+    fn on_plan(&self) -> Option<(&Planned, &Engine, &Plan)> {
         let planned = self.planned.as_ref()?;
         let engine = self.engine.as_deref()?;
         Some((planned, engine, engine.plans.of(self.route)?))
@@ -138,11 +290,13 @@ impl Stream {
 }
 
 impl Planned {
+    #[inline]
     pub(super) fn host_name(&self) -> &str {
         let named = self.fields.text(Shown::AUTHORITY).unwrap_or_default();
         named.get(..self.host_length).unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
         let charge = self.charge.as_ref()?;
         let mut limits = plan.steps.iter().filter_map(|step| match step {

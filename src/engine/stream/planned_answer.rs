@@ -1,21 +1,21 @@
 //! Shaping an answer by the plan of its request, the service's or a refusal of ours.
 
 use super::Stream;
-use super::planned::Planned;
+use super::planned::{Planned, PlannedStream, View};
 use crate::access_log::prepared::Shown;
 use crate::engine::Engine;
-use crate::plan::{End, Plan, Refused, is_in};
+use crate::plan::{End, Plan, is_in};
+use crate::refused::{PlannedReply, Refused};
 use portcullis_exchange::connection::Scheme;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::Author;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::limits::seconds;
 use portcullis_exchange::plan::{PlannedChange, Shaping};
-use portcullis_exchange::refusal::{Reply, usable_id};
+use portcullis_exchange::refusal::usable_id;
 use portcullis_wire::digits;
 use portcullis_wire::digits::Digits;
-use portcullis_wire::pairs;
-use portcullis_wire::pairs::Block;
+use portcullis_wire::pairs::{Block, BlockDraft};
 
 /// What a plan says of the head of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,34 +36,87 @@ trait Shaped {
 struct EachChange<'n, F>(&'n mut F);
 
 impl<F: FnMut(PlannedChange<'_>)> Shaped for EachChange<'_, F> {
+    #[inline]
     fn change(&mut self, change: PlannedChange<'_>) {
         (self.0)(change);
     }
 
+    #[inline]
     fn edit(&mut self, edit: &Edit) {
         edit.changes(self.0);
     }
 }
 
-impl Shaped for Reply {
+impl Shaped for BlockDraft {
     fn change(&mut self, change: PlannedChange<'_>) {
-        Reply::change(self, change);
+        match change {
+            PlannedChange::Remove(name) => self.remove(name.as_bytes()),
+            PlannedChange::Set(name, value) => self.set(name.as_bytes(), value),
+            PlannedChange::Add(name, value) => self.add(name.as_bytes(), value),
+            PlannedChange::FilterState(..) => {}
+        }
     }
 
     fn edit(&mut self, edit: &Edit) {
-        Reply::edit(self, edit);
+        edit.changes(&mut |change| self.change(change));
+    }
+}
+
+impl View<'_> {
+    #[inline]
+    fn answer(self) -> Option<PlannedAnswer> {
+        let is_shaped = self.planned.end == End::Passes && self.plan.shapings.is_some();
+        is_shaped.then_some(PlannedAnswer {
+            reads_fields: self.plan.reads_response,
+            changes: self.plan.changes,
+        })
+    }
+
+    #[inline]
+    fn shape(
+        self,
+        answer: Option<&Block>,
+        host: &dyn Host,
+        each: &mut impl FnMut(PlannedChange<'_>),
+    ) -> bool {
+        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
+        // A reply of ours was shaped before it went.
+        if planned.end == End::Passes {
+            let Some(shapings) = &plan.shapings else {
+                return false;
+            };
+            let answer = (Author::Upstream, answer);
+            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
+        }
+        true
+    }
+}
+
+impl PlannedStream {
+    /// The same as [`Stream::planned_answer`].
+    #[inline]
+    pub fn answer(&self) -> Option<PlannedAnswer> {
+        self.view()?.answer()
+    }
+
+    /// The same as [`Stream::response_by_plan`], but for what is noted of it: that it has come matters to who
+    /// waits, and nobody does on a plan.
+    #[inline]
+    pub fn shape(
+        &self,
+        answer: Option<&Block>,
+        host: &dyn Host,
+        each: &mut impl FnMut(PlannedChange<'_>),
+    ) -> bool {
+        let view = self.view();
+        view.is_some_and(|view| view.shape(answer, host, each))
     }
 }
 
 impl Stream {
     /// What the plan says of the answer's head, if the request passed on one that shapes it.
     pub fn planned_answer(&self) -> Option<PlannedAnswer> {
-        let (planned, _, plan) = self.on_plan()?;
-        let is_shaped = planned.end == End::Passes && plan.shapings.is_some();
-        is_shaped.then_some(PlannedAnswer {
-            reads_fields: plan.reads_response,
-            changes: plan.changes,
-        })
+        self.view()?.answer()
     }
 
     /// Shapes the head of the answer by the plan: names its changes, in order. `answer` are its fields
@@ -75,19 +128,10 @@ impl Stream {
         host: &dyn Host,
         each: &mut impl FnMut(PlannedChange<'_>),
     ) -> bool {
-        let Some((planned, engine, plan)) = self.on_plan() else {
-            return false;
-        };
-        // A reply of ours was shaped before it went.
-        if planned.end == End::Passes {
-            let Some(shapings) = &plan.shapings else {
-                return false;
-            };
-            let answer = (Author::Upstream, answer);
-            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
-        }
-        self.responded = true;
-        true
+        let view = self.view();
+        let is_shaped = view.is_some_and(|view| view.shape(answer, host, each));
+        self.responded |= is_shaped;
+        is_shaped
     }
 }
 
@@ -99,7 +143,7 @@ impl Planned {
         plan: &Plan,
         engine: &Engine,
         host: &dyn Host,
-    ) -> Reply {
+    ) -> PlannedReply {
         let id = self.fields.one(Shown::REQUEST_ID).and_then(usable_id);
         let wait = match self.end {
             End::Full => self
@@ -107,17 +151,16 @@ impl Planned {
                 .map(|(_, standing)| seconds(standing.reset).max(1)),
             End::Missing | End::Passes | End::Token(_) => None,
         };
-        let mut reply = refused.reply(id, wait);
-        let fields = reply.headers.iter();
-        let fields = fields.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        let fields = plan.reads_response.then(|| pairs::write(fields));
+        let mut head = refused.head(wait);
+        let fields = plan.reads_response.then(|| head.write());
         let fields = fields.and_then(Block::of);
         let shapings = plan.shapings.as_deref().unwrap_or_default();
         let answer = (Author::Filter, fields.as_ref());
-        self.shape_all(shapings, answer, plan, engine, host, &mut reply);
-        reply
+        self.shape_all(shapings, answer, plan, engine, host, &mut head);
+        refused.reply(id, &head)
     }
 
+    #[inline]
     fn shape_all(
         &self,
         shapings: &[Shaping],
@@ -138,6 +181,7 @@ impl Planned {
         }
     }
 
+    #[inline]
     fn scheme(&self, minds_scheme: bool, host: &dyn Host) -> Scheme {
         match minds_scheme {
             true => self.connection.scheme(host),
@@ -145,6 +189,7 @@ impl Planned {
         }
     }
 
+    #[inline]
     fn shape(
         &self,
         shaping: &Shaping,

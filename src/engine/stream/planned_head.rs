@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use super::Stream;
 use super::kept::{FIXED, is_crowded};
-use super::planned::Planned;
+use super::measure::Times;
+use super::planned::{Planned, PlannedRefusal, PlannedStream};
 use crate::access_log::AccessLog;
 use crate::access_log::prepared::Shown;
 use crate::engine::{Engine, Route};
 use crate::metrics::Outcome;
 use crate::plan::{
-    End, FORWARDED_PROTO, MOST_STEPS, Plan, Refused, behind, find, is_for_programs, plain_path,
+    End, FORWARDED_PROTO, MOST_STEPS, Plan, behind, find, is_for_programs, plain_path,
 };
+use crate::refused::{PlannedReply, Refused};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{
@@ -21,6 +23,7 @@ use portcullis_exchange::plan::{
     RefusedToken, Rules, Step, Tokens,
 };
 use portcullis_exchange::refusal::{Detail, Refusal, Reply};
+use portcullis_wire::budget::{Reservation, Share};
 
 /// What a request comes to.
 struct Judged<'p> {
@@ -32,6 +35,7 @@ struct Judged<'p> {
     refused: Option<RefusedToken>,
     charge: Option<Charge>,
     end: End,
+    times: Times,
 }
 
 impl Judged<'_> {
@@ -81,13 +85,49 @@ impl Stream {
             Some(engine) if self.is_admitted() => Rc::clone(engine),
             _ => return Err(block),
         };
+        let memory = std::mem::replace(&mut self.memory, Reservation::none(Share::Streams));
+        match PlannedStream::judge(&engine, memory, block, host) {
+            Ok((on_plan, reply)) => {
+                self.go_on_from(on_plan);
+                Ok(reply.map(PlannedReply::into_reply))
+            }
+            Err((block, memory)) => {
+                self.memory = memory;
+                Err(block)
+            }
+        }
+    }
+}
+
+/// A request on its plan, and what is sent in place of the upstream's answer, if something is.
+pub type JudgedByPlan = (PlannedStream, Option<PlannedReply>);
+
+impl PlannedStream {
+    /// Judges the head of a request by the plan of its route, in memory that has been reserved for it. What is
+    /// sent in place of the upstream's answer; none if the request goes on, with its
+    /// [changes](PlannedStream::changes).
+    ///
+    /// # Errors
+    /// The fields and the memory, as they were handed over, where no plan knows all of the request. Nothing has
+    /// been changed or counted.
+    #[inline]
+    pub fn judge(
+        engine: &Rc<Engine>,
+        mut memory: Reservation,
+        block: Vec<u8>,
+        host: &dyn Host,
+    ) -> Result<JudgedByPlan, (Vec<u8>, Reservation)> {
         let Some(names) = &engine.plans.names else {
-            return Err(block);
+            return Err((block, memory));
         };
-        let mut fields = names.read(block)?;
-        let mut connection = connection(&engine, &fields);
-        let Some(judged) = self.judge_by_plan(&engine, &fields, &connection, host) else {
-            return Err(fields.into_block());
+        let mut fields = match names.read(block) {
+            Ok(fields) => fields,
+            Err(block) => return Err((block, memory)),
+        };
+        let mut connection = connection(engine, &fields);
+        let judged = judge_by_plan(engine, &mut memory, &fields, &connection, host);
+        let Some(judged) = judged else {
+            return Err((fields.into_block(), memory));
         };
         let Judged {
             route,
@@ -97,6 +137,7 @@ impl Stream {
             refused,
             charge,
             end,
+            mut times,
         } = judged;
         let (refusal, refused_words) = match refused {
             Some(RefusedToken { refusal, words }) => (Some(refusal), words),
@@ -109,205 +150,213 @@ impl Stream {
         let whole = fields.memory();
         fields.keep(names.kept().map(|(_, slot)| slot));
         let gone = whole.saturating_sub(fields.memory());
-        self.memory
-            .shrink_to(self.memory.bytes().saturating_sub(gone));
-        self.route = route;
+        if gone > 0 {
+            memory.shrink_to(memory.bytes().saturating_sub(gone));
+        }
         engine.plans.take();
-        self.head_judged(&engine, host);
-        let planned = Planned {
-            fields,
-            host_length,
-            accepted,
-            refused_words,
-            charge,
-            end,
-            connection,
-            standing: OnceCell::new(),
-            general: OnceCell::new(),
+        times.head_judged(engine, host);
+        let mut on_plan = Self {
+            engine: Rc::clone(engine),
+            times,
+            route,
+            refusal: None,
+            planned: Planned {
+                fields,
+                host_length,
+                accepted,
+                refused_words,
+                charge,
+                end,
+                connection,
+                standing: OnceCell::new(),
+                general: OnceCell::new(),
+            },
+            memory,
         };
+        // Records and answers say how the caller stands: it is worked out by what charging has just gone through.
+        let _ = on_plan.planned.standing(plan);
         let reply = plan
             .refused(end)
-            .map(|refused| self.refuse_by_plan(refused, refusal, &planned, plan, host));
-        self.planned = Some(planned);
-        Ok(reply)
+            .map(|refused| on_plan.refuse(refused, refusal, plan, host));
+        Ok((on_plan, reply))
     }
 
     /// Notes why a request is refused. What the client gets.
     #[inline(never)]
-    fn refuse_by_plan(
+    fn refuse(
         &mut self,
         refused: &Refused,
         own: Option<Refusal>,
-        planned: &Planned,
         plan: &Plan,
         host: &dyn Host,
-    ) -> Reply {
-        self.decision.refusal = Some(refused.refusal.reason);
-        self.decision.detail = match own {
-            Some(refusal) => refusal.detail,
-            None => refused.refusal.detail.clone(),
-        };
-        self.decision.refused_by = refused.policy;
-        self.decision.ended_at = refused.step;
-        match self.engine.clone() {
-            Some(engine) => planned.reply(refused, plan, &engine, host),
-            None => refused.reply(None, None),
-        }
+    ) -> PlannedReply {
+        self.refusal = Some(PlannedRefusal {
+            reason: refused.refusal.reason,
+            detail: match own {
+                Some(refusal) => refusal.detail,
+                None => refused.refusal.detail.clone(),
+            },
+            by: refused.policy,
+            at: refused.step,
+        });
+        self.planned.reply(refused, plan, &self.engine, host)
     }
+}
 
-    /// What a plan comes to, charged and counted. None if the request leaves it, and nothing is.
-    fn judge_by_plan<'e>(
-        &mut self,
-        engine: &'e Engine,
-        fields: &Fields,
-        connection: &Connection,
-        host: &dyn Host,
-    ) -> Option<Judged<'e>> {
-        let method = fields.text(Shown::METHOD)?;
-        // Preflights, and what becomes another protocol.
-        (!matches!(method, "OPTIONS" | "CONNECT")).then_some(())?;
-        let authority = fields.one(Shown::AUTHORITY)?;
-        let host_length = engine.plans.host_length(authority)?;
-        let named = std::str::from_utf8(authority.get(..host_length)?).ok()?;
-        let path = plain_path(fields.one(Shown::PATH)?)?;
-        let route = choose(engine, named, path, method)?;
-        let place = route.map(|(place, _)| place);
-        let plan = engine.plans.of(place)?;
-        let may_refuse = is_for_programs(fields) && !is_crowded();
-        let missing = || (may_refuse && plan.missing.is_some()).then_some(End::Missing);
-        self.begin(host);
-        let mut judged = Judged {
-            route: place,
-            plan,
-            host_length,
-            accepted: None,
-            refused: None,
-            charge: None,
-            end: End::Passes,
-        };
-        if route.is_none() {
-            judged.end = missing()?;
-        }
-        let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
-        let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
-        // No two lists on one plan allow requests.
-        let mut allowed: Option<(usize, &Rc<dyn Rules>, AllowedBy)> = None;
-        let mut asked = plan.steps.len();
-        let mut counters = [None; MOST_STEPS];
-        for (index, step) in plan.steps.iter().enumerate() {
-            match step {
-                Step::OneOf(cases) => {
-                    let case = find(cases, fields, method, host)?;
-                    note(&mut counters, index, case.counter);
-                }
-                Step::Token {
-                    slot,
-                    prefix,
-                    tokens,
-                    ..
-                } => {
-                    let Some(value) = fields.one(*slot) else {
-                        judged.end = missing()?;
-                        asked = index;
-                        break;
-                    };
-                    let text = behind(value, prefix)?;
-                    note(&mut counters, index, tokens.counter());
-                    let now = self.started.unwrap_or_default();
-                    token = Some((tokens, text));
-                    match tokens.judged(text, now, host)? {
-                        JudgedToken::Accepted(accepted) => judged.accepted = Some(accepted),
-                        JudgedToken::Refused(refused) => {
-                            let end = plan.refuses_token(refused.refusal.reason);
-                            judged.end = end.filter(|_| may_refuse)?;
-                            let route = route.map(|(_, route)| route);
-                            let placed = placed(refused, judged.end, plan, engine, route?);
-                            judged.refused = Some(placed?);
-                            asked = index.saturating_add(1);
-                            break;
-                        }
-                    }
-                }
-                Step::Limit(each) => limit = Some((index, each)),
-                Step::Rules(rules) => {
-                    let head = PlannedHead {
-                        host_name: named,
-                        method,
-                        path,
-                        fields,
-                        principal: judged.accepted.as_ref().map(|each| &each.principal),
-                        connection,
-                        arrived: self.started.unwrap_or_default(),
-                    };
-                    let by = rules.allow(&head, host)?;
-                    if by != AllowedBy::Default {
-                        allowed = Some((index, rules, by));
-                    }
-                }
-                Step::Count(counter) => note(&mut counters, index, Some(*counter)),
-            }
-        }
-        let claims = judged.accepted.as_ref();
-        let claims = claims.map_or(0, |each| each.principal.memory());
-        let detail = judged.refused.as_ref();
-        let detail = detail.and_then(|each| each.refusal.detail.as_deref());
-        let detail = detail.map_or(0, Detail::memory);
-        let need = [FIXED, GENERAL, fields.memory(), claims, detail];
-        let need = need.into_iter().fold(0, usize::saturating_add);
-        let more = need.saturating_sub(self.memory.bytes());
-        (more == 0 || self.memory.grow(more)).then_some(())?;
-        if let (Some(log), Some((tokens, text))) = (&engine.access_log, token) {
-            let lacks_words = match (&judged.accepted, &judged.refused) {
-                (Some(accepted), _) => accepted.words.is_none(),
-                (None, Some(refused)) => refused.words.is_none(),
-                (None, None) => false,
-            };
-            if lacks_words {
-                judged.write_words(log, &**tokens, text, host);
-            }
-        }
-        if let (Some((index, limit)), Some((_, route))) = (limit, route) {
-            let caller = Caller {
-                route: &route.name,
-                method,
-                principal: judged.accepted.as_ref().map(|each| &each.principal),
-                connection,
-            };
-            let now = nanoseconds(self.began.unwrap_or_else(|| host.monotonic()));
-            let may_refuse = may_refuse && plan.full.is_some();
-            let charge = limit.charge(&caller, may_refuse, now, host)?;
-            if charge.receipt.is_none() {
-                judged.end = End::Full;
-                asked = index;
-                // By asking, the chain ends at the limit. What comes after it has not been asked: nobody
-                // knows whose token that is.
-                let is_after = |step: &Step| matches!(step, Step::Token { .. });
-                let mut later = plan.steps.iter().skip(index);
-                if later.any(is_after) {
-                    judged.accepted = None;
-                    judged.refused = None;
-                }
-            }
-            judged.charge = Some(charge);
-        }
-        // From here on it stays on the plan.
-        self.memory.shrink_to(need);
-        for counter in counters.iter().take(asked).flatten() {
-            host.count(*counter);
-        }
-        if let Some((_, rules, by)) = allowed.filter(|(index, ..)| *index < asked) {
-            rules.count(by);
-        }
-        match plan.refused(judged.end) {
-            None => host.count(Outcome::Allowed.counter()),
-            Some(refused) => {
-                host.count(Outcome::Denied.counter());
-                let counters = refused.counters.into_iter().flatten();
-                counters.for_each(|counter| host.count(counter));
-            }
-        }
-        Some(judged)
+/// What a plan comes to, charged and counted. None if the request leaves it, and nothing is.
+#[inline(always)]
+fn judge_by_plan<'e>(
+    engine: &'e Engine,
+    memory: &mut Reservation,
+    fields: &Fields,
+    connection: &Connection,
+    host: &dyn Host,
+) -> Option<Judged<'e>> {
+    let method = fields.text(Shown::METHOD)?;
+    // Preflights, and what becomes another protocol.
+    (!matches!(method, "OPTIONS" | "CONNECT")).then_some(())?;
+    let authority = fields.one(Shown::AUTHORITY)?;
+    let host_length = engine.plans.host_length(authority)?;
+    let named = std::str::from_utf8(authority.get(..host_length)?).ok()?;
+    let path = plain_path(fields.one(Shown::PATH)?)?;
+    let route = choose(engine, named, path, method)?;
+    let place = route.map(|(place, _)| place);
+    let plan = engine.plans.of(place)?;
+    let may_refuse = is_for_programs(fields) && !is_crowded();
+    let missing = || (may_refuse && plan.missing.is_some()).then_some(End::Missing);
+    let times = Times::begin(Some(engine), host);
+    let mut judged = Judged {
+        times,
+        route: place,
+        plan,
+        host_length,
+        accepted: None,
+        refused: None,
+        charge: None,
+        end: End::Passes,
+    };
+    if route.is_none() {
+        judged.end = missing()?;
     }
+    let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
+    let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
+    // No two lists on one plan allow requests.
+    let mut allowed: Option<(usize, &Rc<dyn Rules>, AllowedBy)> = None;
+    let mut asked = plan.steps.len();
+    let mut counters = [None; MOST_STEPS];
+    for (index, step) in plan.steps.iter().enumerate() {
+        match step {
+            Step::OneOf(cases) => {
+                let case = find(cases, fields, method, host)?;
+                note(&mut counters, index, case.counter);
+            }
+            Step::Token {
+                slot,
+                prefix,
+                tokens,
+                ..
+            } => {
+                let Some(value) = fields.one(*slot) else {
+                    judged.end = missing()?;
+                    asked = index;
+                    break;
+                };
+                let text = behind(value, prefix)?;
+                note(&mut counters, index, tokens.counter());
+                let now = times.started;
+                token = Some((tokens, text));
+                match tokens.judged(text, now, host)? {
+                    JudgedToken::Accepted(accepted) => judged.accepted = Some(accepted),
+                    JudgedToken::Refused(refused) => {
+                        let end = plan.refuses_token(refused.refusal.reason);
+                        judged.end = end.filter(|_| may_refuse)?;
+                        let route = route.map(|(_, route)| route);
+                        let placed = placed(refused, judged.end, plan, engine, route?);
+                        judged.refused = Some(placed?);
+                        asked = index.saturating_add(1);
+                        break;
+                    }
+                }
+            }
+            Step::Limit(each) => limit = Some((index, each)),
+            Step::Rules(rules) => {
+                let head = PlannedHead {
+                    host_name: named,
+                    method,
+                    path,
+                    fields,
+                    principal: judged.accepted.as_ref().map(|each| &each.principal),
+                    connection,
+                    arrived: times.started,
+                };
+                let by = rules.allow(&head, host)?;
+                if by != AllowedBy::Default {
+                    allowed = Some((index, rules, by));
+                }
+            }
+            Step::Count(counter) => note(&mut counters, index, Some(*counter)),
+        }
+    }
+    let claims = judged.accepted.as_ref();
+    let claims = claims.map_or(0, |each| each.principal.memory());
+    let detail = judged.refused.as_ref();
+    let detail = detail.and_then(|each| each.refusal.detail.as_deref());
+    let detail = detail.map_or(0, Detail::memory);
+    let need = [FIXED, GENERAL, fields.memory(), claims, detail];
+    let need = need.into_iter().fold(0, usize::saturating_add);
+    let more = need.saturating_sub(memory.bytes());
+    (more == 0 || memory.grow(more)).then_some(())?;
+    if let (Some(log), Some((tokens, text))) = (&engine.access_log, token) {
+        let lacks_words = match (&judged.accepted, &judged.refused) {
+            (Some(accepted), _) => accepted.words.is_none(),
+            (None, Some(refused)) => refused.words.is_none(),
+            (None, None) => false,
+        };
+        if lacks_words {
+            judged.write_words(log, &**tokens, text, host);
+        }
+    }
+    if let (Some((index, limit)), Some((_, route))) = (limit, route) {
+        let caller = Caller {
+            route: &route.name,
+            method,
+            principal: judged.accepted.as_ref().map(|each| &each.principal),
+            connection,
+        };
+        let now = nanoseconds(times.began.unwrap_or_else(|| host.monotonic()));
+        let may_refuse = may_refuse && plan.full.is_some();
+        let charge = limit.charge(&caller, may_refuse, now, host)?;
+        if charge.receipt.is_none() {
+            judged.end = End::Full;
+            asked = index;
+            // By asking, the chain ends at the limit. What comes after it has not been asked: nobody
+            // knows whose token that is.
+            let is_after = |step: &Step| matches!(step, Step::Token { .. });
+            let mut later = plan.steps.iter().skip(index);
+            if later.any(is_after) {
+                judged.accepted = None;
+                judged.refused = None;
+            }
+        }
+        judged.charge = Some(charge);
+    }
+    // From here on it stays on the plan.
+    memory.shrink_to(need);
+    for counter in counters.iter().take(asked).flatten() {
+        host.count(*counter);
+    }
+    if let Some((_, rules, by)) = allowed.filter(|(index, ..)| *index < asked) {
+        rules.count(by);
+    }
+    match plan.refused(judged.end) {
+        None => host.count(Outcome::Allowed.counter()),
+        Some(refused) => {
+            host.count(Outcome::Denied.counter());
+            let counters = refused.counters.into_iter().flatten();
+            counters.for_each(|counter| host.count(counter));
+        }
+    }
+    Some(judged)
 }
 
 /// A refused token, with the place of the rule and no more of what it says than records show. None if that
@@ -334,6 +383,7 @@ fn placed(
 
 /// The first route that is for a request, or that there is none. None if that cannot be told without effort,
 /// or would be with another method.
+#[inline(always)]
 fn choose<'e>(
     engine: &'e Engine,
     host: &str,
@@ -353,6 +403,7 @@ fn choose<'e>(
 }
 
 /// The first route that fits, or may: whether it does.
+#[inline]
 fn first(
     engine: &Engine,
     host: &str,
@@ -376,6 +427,7 @@ fn first(
     found
 }
 
+#[inline]
 fn connection(engine: &Engine, fields: &Fields) -> Connection {
     let says = |slot, what: &[u8]| fields.one(slot) == Some(what);
     let mut connection = Connection::said(
@@ -388,12 +440,14 @@ fn connection(engine: &Engine, fields: &Fields) -> Connection {
 }
 
 /// Notes what is counted of a request that has fitted the step at a place, if it stays on the plan.
+#[inline]
 fn note(counters: &mut [Option<Counter>; MOST_STEPS], place: usize, counter: Option<Counter>) {
     if let Some(noted) = counters.get_mut(place) {
         *noted = counter;
     }
 }
 
+#[inline]
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

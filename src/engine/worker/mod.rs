@@ -24,7 +24,7 @@ use self::shared::{Departure, OrphanedCall, SharedCalls};
 use self::tallies::CounterBuffer;
 use crate::engine::Engine;
 use crate::metrics;
-use crate::stream::Stream;
+use crate::stream::{PlannedStream, Stream};
 use portcullis_exchange::call::{Call, CallError, HostResponse, Owner, Token};
 use portcullis_exchange::host::WorkerHost;
 use portcullis_wire::headers::Headers;
@@ -214,6 +214,34 @@ impl Worker {
             self.tallies.tell(&self.engine, host);
         }
         records::finished(stream, late, engine, host);
+    }
+
+    /// The same of one that is on its plan. `host` is the worker's own, by its type.
+    #[inline]
+    pub fn finished_on_plan(&self, stream: Box<PlannedStream>, host: &dyn WorkerHost) {
+        let engine = stream.engine();
+        let is_usual = host.has_ticks() && engine.security_events().is_none();
+        let is_counted = is_usual && self.tallies.count_on_plan(stream.plan_number());
+        if !is_counted || !records::on_plan(&stream, engine, host) {
+            self.finished_off_plan(*stream, is_counted);
+        }
+    }
+
+    // Most end in the same way as one before them, and this is not among their code.
+    #[cold]
+    #[inline(never)]
+    fn finished_off_plan(&self, stream: PlannedStream, is_counted: bool) {
+        let stream = stream.into_stream();
+        let host = &*self.host;
+        if !is_counted {
+            self.tallies.count(&stream, &self.engine);
+        }
+        if !host.has_ticks() {
+            self.tallies.tell(&self.engine, host);
+        }
+        if let Some(engine) = stream.engine() {
+            records::finished(&stream, &|| None, engine, host);
+        }
     }
 
     /// Ends the work for this document: there will be no tick. Records that still wait for the

@@ -10,7 +10,7 @@ use crate::access_log::security::{Event, SecurityEvents, Severity};
 use crate::access_log::{AccessLog, Sink};
 use crate::engine::Engine;
 use crate::metrics;
-use crate::stream::Stream;
+use crate::stream::{PlannedStream, Stream};
 use portcullis_exchange::call::{CallError, CallResponse, HostResponse, Owner, Token};
 use portcullis_exchange::host::{Level, WorkerHost};
 use portcullis_exchange::whole_response::{ReadBody, read_body};
@@ -37,25 +37,52 @@ pub(super) fn finished(
     engine: &Engine,
     host: &dyn WorkerHost,
 ) {
-    if let Some(log) = engine.access_log() {
-        let told = |record: &str| {
-            let sinks = log.sinks();
-            tell(sinks, engine, record, Severity::Info, Level::Info, host);
-        };
-        let is_told = engine.plans.with_buffer(|buffer| {
-            let is_written = stream.record_by_plan(host, buffer);
-            if is_written {
-                told(buffer);
-            }
-            is_written
-        });
-        if !is_told && let Some(record) = by_asking(stream, late, log, host) {
-            told(&record);
-        }
+    if let Some(log) = engine.access_log()
+        && !written(
+            |buffer| stream.record_by_plan(host, buffer),
+            log,
+            engine,
+            host,
+        )
+        && let Some(record) = by_asking(stream, late, log, host)
+    {
+        tell_all(&record, log, engine, host);
     }
     if let Some(events) = engine.security_events() {
         raise_all(events, stream, engine, host);
     }
+}
+
+/// Records a finished exchange that is on its plan. False if that is to be done as for all others; nothing has
+/// been told then.
+#[inline]
+pub(super) fn on_plan(stream: &PlannedStream, engine: &Engine, host: &dyn WorkerHost) -> bool {
+    engine
+        .access_log()
+        .is_none_or(|log| written(|buffer| stream.record(host, buffer), log, engine, host))
+}
+
+/// Tells of a record that is written into a buffer which is kept; whether it is.
+#[inline]
+fn written(
+    write: impl FnOnce(&mut String) -> bool,
+    log: &AccessLog,
+    engine: &Engine,
+    host: &dyn WorkerHost,
+) -> bool {
+    engine.plans.with_buffer(|buffer| {
+        let is_written = write(buffer);
+        if is_written {
+            tell_all(buffer, log, engine, host);
+        }
+        is_written
+    })
+}
+
+#[inline]
+fn tell_all(record: &str, log: &AccessLog, engine: &Engine, host: &dyn WorkerHost) {
+    let sinks = log.sinks();
+    tell(sinks, engine, record, Severity::Info, Level::Info, host);
 }
 
 /// Tells of the security events of an exchange.

@@ -15,6 +15,7 @@ pub struct PendingCount(Cell<u64>);
 
 impl PendingCount {
     /// Counts.
+    #[inline]
     pub fn add(&self, many: u64) {
         self.0.set(self.0.get().saturating_add(many));
     }
@@ -59,14 +60,18 @@ impl CounterBuffer {
             return;
         };
         let plan = stream.plan_number();
-        if let Some(places) = plan.and_then(|plan| by_plan.get(&plan)) {
-            for (place, index) in places {
-                let known = all.get(*place).and_then(|all| all.get(*index));
-                known.iter().for_each(|known| known.pending.add(1));
-            }
-            return;
+        if !again(&all, &by_plan, plan) {
+            first(&mut all, &mut by_plan, plan, stream, engine);
         }
-        first(&mut all, &mut by_plan, plan, stream, engine);
+    }
+
+    /// Counts a finished exchange by the number of its plan. False, and nothing is counted, if that is not known.
+    #[inline]
+    pub(super) fn count_on_plan(&self, plan: Option<usize>) -> bool {
+        match (self.known.try_borrow(), self.by_plan.try_borrow()) {
+            (Ok(all), Ok(by_plan)) => again(&all, &by_plan, plan),
+            _ => false,
+        }
     }
 
     /// Tells the proxy what has been counted.
@@ -83,6 +88,19 @@ impl CounterBuffer {
             }
         }
     }
+}
+
+/// Counts an exchange that ends as one before it did on the same plan; whether there was one.
+#[inline]
+fn again(all: &[Vec<Known>], by_plan: &BTreeMap<usize, Box<[Place]>>, plan: Option<usize>) -> bool {
+    let Some(places) = plan.and_then(|plan| by_plan.get(&plan)) else {
+        return false;
+    };
+    for (place, index) in places {
+        let known = all.get(*place).and_then(|all| all.get(*index));
+        known.iter().for_each(|known| known.pending.add(1));
+    }
+    true
 }
 
 /// Counts an exchange: the first of its plan, or one without.

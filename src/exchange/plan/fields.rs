@@ -56,6 +56,7 @@ impl Span {
         length: 0,
     };
 
+    #[inline]
     fn of((start, length): (usize, usize)) -> Option<Self> {
         Some(Self {
             start: u16::try_from(start).ok()?,
@@ -63,6 +64,7 @@ impl Span {
         })
     }
 
+    #[inline]
     fn is_absent(self) -> bool {
         self.start == 0
     }
@@ -116,6 +118,7 @@ impl Names {
         })
     }
 
+    #[inline]
     fn of_length(&self, length: usize) -> &[Name] {
         let start = |length: usize| self.starts.get(length).map(|start| usize::from(*start));
         let (first, after) = (start(length), start(length.saturating_add(1)));
@@ -130,6 +133,7 @@ impl Names {
     /// # Errors
     /// The block, where it is not of the known form; where a field came twice; where one is watched, is too
     /// long to be kept, or has a name that some services read as one of these.
+    #[inline]
     pub fn read(&self, block: Vec<u8>) -> Result<Fields, Vec<u8>> {
         match self.find(&block) {
             Some(spans) => Ok(Fields { block, spans }),
@@ -137,6 +141,7 @@ impl Names {
         }
     }
 
+    #[inline]
     fn find(&self, block: &[u8]) -> Option<[Span; MOST_SLOTS]> {
         let mut spans = [Span::ABSENT; MOST_SLOTS];
         let mut kept = 0_usize;
@@ -167,6 +172,7 @@ impl Names {
     }
 
     /// The slots whose values are kept, by name.
+    #[inline]
     pub fn kept(&self) -> impl Iterator<Item = (&str, Slot)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(place, (name, kept))| kept.then_some((&**name, Slot(place))))
@@ -174,6 +180,7 @@ impl Names {
 }
 
 /// The bit of a length; none for one that no name has.
+#[inline]
 fn bit(length: usize) -> u64 {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     1_u64.checked_shl(length).unwrap_or(0)
@@ -181,6 +188,7 @@ fn bit(length: usize) -> u64 {
 
 impl Fields {
     /// The value of a field, if it is there.
+    #[inline]
     pub fn one(&self, slot: Slot) -> Option<&[u8]> {
         let span = self.spans.get(slot.0).filter(|span| !span.is_absent())?;
         let start = usize::from(span.start);
@@ -189,26 +197,35 @@ impl Fields {
     }
 
     /// The same, as text.
+    #[inline]
     pub fn text(&self, slot: Slot) -> Option<&str> {
         std::str::from_utf8(self.one(slot)?).ok()
     }
 
     /// How many bytes of memory they take beside themselves.
+    #[inline]
     pub fn memory(&self) -> usize {
         self.block.capacity()
     }
 
     /// The bytes that they were found in.
+    #[inline]
     pub fn into_block(self) -> Vec<u8> {
         self.block
     }
 
     /// Lets go of all but these, where that saves enough memory to be worth a copy.
+    #[inline]
     pub fn keep(&mut self, kept: impl Iterator<Item = Slot>) {
         const SMALL: usize = 2 << 10;
-        if self.block.capacity() <= SMALL {
-            return;
+        if self.block.capacity() > SMALL {
+            self.keep_alone(kept);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn keep_alone(&mut self, kept: impl Iterator<Item = Slot>) {
         let mut spans = [Span::ABSENT; MOST_SLOTS];
         // A value that began at 0 would count as absent.
         let mut block = vec![0];

@@ -21,7 +21,7 @@ use crate::exchange::Facts;
 use crate::host::{Counter, Host, Property};
 use crate::limits::LimitStatus;
 use crate::principal::Principal;
-use crate::refusal::{Refusal, Reply};
+use crate::refusal::Refusal;
 use crate::seed::Hashed;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
@@ -359,6 +359,7 @@ impl Case {
 
 impl Edit {
     /// Names its changes, in order. False if it is one that no plan makes; the rest is not named then.
+    #[inline]
     pub fn changes(&self, each: &mut impl FnMut(PlannedChange<'_>)) -> bool {
         match self {
             Edit::Remove(name) => each(PlannedChange::Remove(name.as_str())),
@@ -371,25 +372,6 @@ impl Edit {
             Edit::SetPath(_) | Edit::HitsAddend(_) => return false,
         }
         true
-    }
-}
-
-impl Reply {
-    /// Changes its header fields.
-    pub fn change(&mut self, change: PlannedChange<'_>) {
-        match change {
-            PlannedChange::Remove(name) => self.headers.retain(|(each, _)| each.as_str() != name),
-            PlannedChange::Set(name, value) => {
-                self.change(PlannedChange::Remove(name));
-                self.change(PlannedChange::Add(name, value));
-            }
-            PlannedChange::Add(name, value) => {
-                let parsed = HeaderName::parse(name).ok();
-                self.headers
-                    .extend(parsed.zip(HeaderValue::parse(value).ok()));
-            }
-            PlannedChange::FilterState(..) => {}
-        }
     }
 }
 

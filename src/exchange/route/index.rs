@@ -45,6 +45,7 @@ impl PathIndex {
     }
 
     /// The same, as ascending lists, one for each step of the way.
+    #[inline]
     pub fn lists<'i>(&'i self, path: &str) -> impl Iterator<Item = &'i [usize]> {
         let mut node = Some(self);
         let mut segments = path.split('/').skip(1);

@@ -198,6 +198,7 @@ impl RequestMatcher {
 
     /// Whether everything fits a request whose host and path have the spelling that they are compared in;
     /// none where that takes more than these three, or effort. Without a method, any would do.
+    #[inline]
     pub fn fits_plainly(&self, host: &str, path: &str, method: Option<&str>) -> Option<bool> {
         let path_fits = match &self.path {
             None => true,
@@ -310,6 +311,7 @@ impl RequestMatcher {
     }
 
     /// Whether the method fits.
+    #[inline]
     pub fn allows(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.iter().any(|allowed| allowed == method)
     }

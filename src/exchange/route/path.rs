@@ -139,9 +139,10 @@ pub(super) enum Segment {
 }
 
 /// Whether whole segments of a path are those of a prefix, which has no `/` at its end.
+#[inline]
 fn is_below(path: &str, prefix: &str) -> bool {
-    let rest = path.strip_prefix(prefix);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let split = path.as_bytes().split_at_checked(prefix.len());
+    split.is_some_and(|(start, rest)| matches!(rest, [] | [b'/', ..]) && start == prefix.as_bytes())
 }
 
 impl PathPattern {
@@ -244,6 +245,7 @@ impl PathPattern {
     }
 
     /// Whether a path in its one spelling fits; none where that takes effort.
+    #[inline]
     pub(super) fn fits_plainly(&self, path: &str) -> Option<bool> {
         Some(match self {
             PathPattern::Exact(exact) => path == exact,

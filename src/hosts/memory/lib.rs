@@ -421,6 +421,16 @@ impl Cells for MemoryHost {
         self.memory.borrow_mut().as_mut()?.take(key)
     }
 
+    fn change_remembered(
+        &self,
+        key: &str,
+        change: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Option<Result<CasResult, CellUnavailable>> {
+        let mut memory = self.memory.borrow_mut();
+        let write = |value: &[u8], mark| self.write(key, Some(mark), value);
+        memory.as_mut()?.change(key, change, write)
+    }
+
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         if self.fault.get() == CellFault::Unavailable {
             return Err(CellUnavailable);
@@ -437,6 +447,22 @@ impl Cells for MemoryHost {
         seen: Option<CasToken>,
         value: &[u8],
     ) -> Result<CasResult, CellUnavailable> {
+        let swap = self.write(key, seen, value)?;
+        if let Some(memory) = &mut *self.memory.borrow_mut() {
+            memory.wrote(key, seen, value, swap);
+        }
+        Ok(swap)
+    }
+}
+
+impl MemoryHost {
+    /// Writes a cell, which is not remembered.
+    fn write(
+        &self,
+        key: &str,
+        seen: Option<CasToken>,
+        value: &[u8],
+    ) -> Result<CasResult, CellUnavailable> {
         match self.fault.get() {
             CellFault::Unavailable => return Err(CellUnavailable),
             CellFault::Lost(writes @ 1..) => {
@@ -445,14 +471,10 @@ impl Cells for MemoryHost {
             }
             CellFault::Lost(0) | CellFault::None => {}
         }
-        let swap = match &self.store {
+        match &self.store {
             Some(store) => store.compare_and_swap(key, seen, value),
             None => self.cells.borrow_mut().write(key, seen, value),
-        }?;
-        if let Some(memory) = &mut *self.memory.borrow_mut() {
-            memory.wrote(key, seen, value, swap);
         }
-        Ok(swap)
     }
 }
 

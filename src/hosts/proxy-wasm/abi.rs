@@ -10,6 +10,7 @@
     reason = "the one place where memory is shared with the host"
 )]
 
+use super::allocator;
 use portcullis_exchange::host::Failure;
 
 pub(super) use proxy_wasm::types::Action;
@@ -201,10 +202,18 @@ pub(super) fn buffer_of(buffer: Buffer, start: usize, size: usize) -> Result<Vec
 
 /// Whether so many bytes can be allocated in one piece, and a little beside. Host calls that hand
 /// bytes over allocate in a callback, which traps where there is no memory.
+#[inline]
 pub(super) fn has_room(bytes: usize) -> bool {
     const BESIDE: usize = 4096;
+    let wanted = bytes.saturating_add(BESIDE);
+    allocator::keeps(wanted) || can_reserve(wanted)
+}
+
+#[cold]
+#[inline(never)]
+fn can_reserve(bytes: usize) -> bool {
     let mut room: Vec<u8> = Vec::new();
-    let found = room.try_reserve_exact(bytes.saturating_add(BESIDE));
+    let found = room.try_reserve_exact(bytes);
     // Or the compiler could do without asking.
     std::hint::black_box(&mut room);
     found.is_ok()

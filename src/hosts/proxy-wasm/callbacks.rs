@@ -25,6 +25,17 @@ struct ExchangeContext {
 /// An exchange for which there is no memory even for that. It has no size.
 struct NoExchange;
 
+/// A context for a request, of the plugin with that root context.
+pub(super) fn create_exchange(id: u32, root: u32) -> Box<dyn HttpContext> {
+    /// For the number, and for what the SDK notes of it.
+    const MOST_BYTES: usize = 256;
+    if !vm::has_room(MOST_BYTES) {
+        return Box::new(NoExchange);
+    }
+    contexts::make_stream(id, root);
+    Box::new(ExchangeContext { id, root })
+}
+
 /// A root context for a configuration: one that refuses, where there is no memory for another.
 pub(super) fn create(id: u32) -> Box<dyn RootContext> {
     match contexts::make_root(id) {
@@ -53,16 +64,6 @@ impl RootContext for Root {
         contexts::tick(self.0);
     }
 
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        /// For the number, and for what the SDK notes of it.
-        const MOST_BYTES: usize = 256;
-        if !vm::has_room(MOST_BYTES) {
-            return Some(Box::new(NoExchange));
-        }
-        contexts::make_stream(id, self.0);
-        Some(Box::new(ExchangeContext { id, root: self.0 }))
-    }
-
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
@@ -76,10 +77,6 @@ impl RootContext for NoRoot {
         true
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(NoExchange))
-    }
-
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
@@ -87,7 +84,7 @@ impl RootContext for NoRoot {
 
 impl Context for ExchangeContext {
     fn on_done(&mut self) -> bool {
-        contexts::done(self.id);
+        contexts::exchange_done(self.id);
         true
     }
 

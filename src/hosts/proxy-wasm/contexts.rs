@@ -12,7 +12,8 @@ use std::rc::Rc;
 use super::abi::{Action, LogLevel};
 use super::calls::Arrived;
 use super::filter::Live;
-use super::plugin::Plugin;
+use super::planned::{OnPlan, Tried};
+use super::plugin::{Plugin, Running};
 use super::refusing;
 use super::vm;
 use portcullis_engine::stream::{NO_MEMORY_REPLY, NOT_CONFIGURED_REPLY, PreparedReply};
@@ -22,6 +23,7 @@ thread_local! {
         Contexts {
             roots: RefCell::new(Vec::new()),
             made: Cell::new(None),
+            planned: RefCell::new(Vec::new()),
             exchanges: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
             minding: Cell::new(0),
             refused: Cell::new(false),
@@ -36,6 +38,9 @@ struct Contexts {
     /// The context that was made last and has not been heard of, and its root's. The proxy calls with
     /// the head of a request right after.
     made: Cell<Option<(u32, u32)>>,
+    /// Exchanges that are on their plan, each where its number has its place. One that finds another there is
+    /// judged by asking from then on, and so is each where there was no memory for these.
+    planned: RefCell<Vec<Option<OnPlan>>>,
     exchanges: RefCell<HashMap<u32, Exchange, BuildHasherDefault<Spread>>>,
     /// How many exchanges have something to do when a piece of a body comes.
     minding: Cell<usize>,
@@ -43,6 +48,9 @@ struct Contexts {
     /// their bodies must not have them go on.
     refused: Cell<bool>,
 }
+
+/// So many exchanges are on their plan at once, if their numbers follow each other.
+const PLACES: usize = 1024;
 
 enum Exchange {
     /// Another context was made before this one was heard of. With its root's.
@@ -85,6 +93,7 @@ pub(super) fn make_root(id: u32) -> bool {
         let has_room = roots.try_reserve(1).is_ok();
         if has_room {
             roots.push((id, plugin));
+            contexts.make_places();
         }
         has_room
     })
@@ -147,10 +156,107 @@ pub(super) fn call_response(root: u32, token: u32, fields: usize, body: usize) {
 }
 
 pub(super) fn request_headers(id: u32, fields: usize, ends: bool) -> Action {
+    if let Some(running) = with(|contexts| contexts.just_made(id)) {
+        match OnPlan::judge(id, &running, fields, ends) {
+            Tried::Planned(exchange, action) => {
+                with(|contexts| contexts.put(exchange));
+                return action;
+            }
+            Tried::Asked(live, action) => {
+                with(|contexts| contexts.keep(live));
+                return action;
+            }
+            Tried::Not => {}
+        }
+    }
+    request_by_asking(id, fields, ends)
+}
+
+#[cold]
+#[inline(never)]
+fn request_by_asking(id: u32, fields: usize, ends: bool) -> Action {
     match begun(id).map_or_else(|| begin(id), Ok) {
         Ok(live) => live.request_headers(fields, ends),
         Err(reply) => refuse(reply),
     }
+}
+
+impl Contexts {
+    /// What judges the request of a context that was made last, if that has been compiled and there is room to
+    /// keep what becomes of it.
+    #[inline]
+    fn just_made(&self, id: u32) -> Option<Rc<Running>> {
+        let (made, root) = self.made.get()?;
+        let has_room = || {
+            let mut exchanges = self.exchanges.try_borrow_mut().ok()?;
+            exchanges.try_reserve(1).ok()
+        };
+        (made == id && has_room().is_some()).then_some(())?;
+        let roots = self.roots.try_borrow().ok()?;
+        let (_, plugin) = roots.iter().rev().find(|(each, _)| *each == root)?;
+        plugin.compiled()
+    }
+
+    /// Makes the places of exchanges that are on their plan, if there is memory for them.
+    fn make_places(&self) {
+        if let Ok(mut planned) = self.planned.try_borrow_mut()
+            && planned.is_empty()
+            && planned.try_reserve_exact(PLACES).is_ok()
+        {
+            planned.resize_with(PLACES, || None);
+        }
+    }
+
+    /// Keeps an exchange that is on its plan.
+    #[inline]
+    fn put(&self, exchange: OnPlan) {
+        self.made.set(None);
+        if let Ok(mut planned) = self.planned.try_borrow_mut()
+            && let Some(place @ None) = planned.get_mut(exchange.place())
+        {
+            *place = Some(exchange);
+            return;
+        }
+        self.keep(exchange.leave());
+    }
+
+    /// Keeps one that is judged by asking; there is room.
+    #[cold]
+    #[inline(never)]
+    fn keep(&self, live: Rc<Live>) {
+        self.made.set(None);
+        if let Ok(mut exchanges) = self.exchanges.try_borrow_mut() {
+            exchanges.insert(live.id, Exchange::Begun(live));
+        }
+    }
+
+    /// Takes an exchange that is on its plan out of those.
+    #[inline]
+    fn take(&self, id: u32) -> Option<OnPlan> {
+        let mut planned = self.planned.try_borrow_mut().ok()?;
+        let place = planned.get_mut(place(id))?;
+        place.take_if(|exchange| exchange.id == id)
+    }
+
+    /// One that was on its plan, and leaves it since it is asked for.
+    #[cold]
+    #[inline(never)]
+    fn leave(&self, exchange: OnPlan) -> Rc<Live> {
+        let live = exchange.leave();
+        self.keep(Rc::clone(&live));
+        live
+    }
+}
+
+impl OnPlan {
+    fn place(&self) -> usize {
+        place(self.id)
+    }
+}
+
+/// Where an exchange of that number has its place, if it is on its plan.
+fn place(id: u32) -> usize {
+    usize::try_from(id).unwrap_or_default() % PLACES
 }
 
 /// Whether anybody has something to do when a piece of a body comes.
@@ -169,7 +275,22 @@ pub(super) fn mind(more: bool) {
     });
 }
 
+/// Whether an exchange is on its plan, where no body is judged, and has been answered.
+fn planned_reply(id: u32) -> Option<bool> {
+    with(|contexts| {
+        let planned = contexts.planned.try_borrow().ok()?;
+        let exchange = planned.get(place(id))?.as_ref()?;
+        (exchange.id == id).then(|| exchange.stream.has_replied())
+    })
+}
+
 pub(super) fn request_body(id: u32, size: usize, ends: bool) -> Action {
+    match planned_reply(id) {
+        // The service gets nothing of a request that was refused, should the proxy not send the reply.
+        Some(true) => return Action::Pause,
+        Some(false) => return Action::Continue,
+        None => {}
+    }
     begun(id).map_or(Action::Pause, |live| live.request_body(size, ends))
 }
 
@@ -178,10 +299,27 @@ pub(super) fn request_trailers(id: u32, fields: usize) -> Action {
 }
 
 pub(super) fn response_headers(id: u32, fields: usize, ends: bool) -> Action {
+    let is_shaped = with(|contexts| {
+        let mut planned = contexts.planned.try_borrow_mut().ok()?;
+        let exchange = planned.get_mut(place(id))?.as_mut()?;
+        (exchange.id == id && exchange.shape(fields)).then_some(())
+    });
+    match is_shaped {
+        Some(()) => Action::Continue,
+        None => response_by_asking(id, fields, ends),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn response_by_asking(id: u32, fields: usize, ends: bool) -> Action {
     begun(id).map_or(Action::Continue, |live| live.response_headers(fields, ends))
 }
 
 pub(super) fn response_body(id: u32, size: usize, ends: bool) -> Action {
+    if planned_reply(id).is_some() {
+        return Action::Continue;
+    }
     begun(id).map_or(Action::Continue, |live| live.response_body(size, ends))
 }
 
@@ -191,6 +329,15 @@ pub(super) fn response_trailers(id: u32, fields: usize) -> Action {
 
 /// The proxy logs an exchange, after which nothing of it comes but its end.
 pub(super) fn log(id: u32) {
+    match with(|contexts| contexts.take(id)) {
+        Some(exchange) => exchange.end(),
+        None => log_asked(id),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn log_asked(id: u32) {
     if let Some(live) = end(id) {
         live.log();
     } else if let Some(root) = made(id)
@@ -201,7 +348,24 @@ pub(super) fn log(id: u32) {
     }
 }
 
-/// A context ends: an exchange's, or a plugin's.
+/// The context of an exchange ends.
+pub(super) fn exchange_done(id: u32) {
+    let is_known = with(|contexts| {
+        let is_made = contexts.made.get().is_some_and(|(made, _)| made == id);
+        let exchanges = contexts.exchanges.try_borrow();
+        is_made || exchanges.is_ok_and(|exchanges| !exchanges.is_empty())
+    });
+    // Most are gone with their record.
+    match with(|contexts| contexts.take(id)) {
+        Some(exchange) => exchange.end(),
+        None if is_known => done(id),
+        None => {}
+    }
+}
+
+/// A context ends: an exchange's that is judged by asking, or a plugin's.
+#[cold]
+#[inline(never)]
 pub(super) fn done(id: u32) {
     if let Some(live) = end(id) {
         live.done();
@@ -251,7 +415,11 @@ fn made(id: u32) -> Option<u32> {
     })
 }
 
+/// An exchange that is judged by asking, from now on if it was not before.
 fn begun(id: u32) -> Option<Rc<Live>> {
+    if let Some(exchange) = with(|contexts| contexts.take(id)) {
+        return Some(with(|contexts| contexts.leave(exchange)));
+    }
     with(|contexts| {
         // What was made last has not begun.
         if contexts.made.get().is_some_and(|(made, _)| made == id) {

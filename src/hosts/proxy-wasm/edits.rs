@@ -123,10 +123,15 @@ impl<'f> Applied<'f> {
 
     fn carry_out(&mut self, change: PlannedChange<'_>) -> Result<(), HostError> {
         match change {
-            PlannedChange::Remove(name) if self.is_absent(name) => Ok(()),
-            PlannedChange::Remove(name) => abi::remove_header(self.map, name),
-            PlannedChange::Set(name, value) if self.is_absent(name) => {
-                self.written.note(name);
+            PlannedChange::Remove(name) => {
+                match self.is_absent(name) && !self.written.may_have(name) {
+                    true => Ok(()),
+                    false => abi::remove_header(self.map, name),
+                }
+            }
+            PlannedChange::Set(name, value)
+                if self.is_absent(name) && self.written.note_new(name) =>
+            {
                 abi::add_header(self.map, name, value)
             }
             PlannedChange::Set(name, value) => abi::replace_header(self.map, name, value),
@@ -138,11 +143,10 @@ impl<'f> Applied<'f> {
         }
     }
 
-    /// Whether it is certain that there is no field of that name now.
+    /// Whether it is certain that there was no field of that name.
+    #[inline]
     fn is_absent(&self, name: &str) -> bool {
-        let there = self
-            .fields
-            .is_none_or(|fields| fields.first(name).is_some());
-        !there && !self.written.may_have(name)
+        let fields = self.fields;
+        fields.is_some_and(|fields| fields.first(name).is_none())
     }
 }

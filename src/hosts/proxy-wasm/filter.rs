@@ -69,24 +69,43 @@ impl Drop for Live {
 }
 
 impl Live {
+    /// What of a stream is there from the beginning, and its place among the contexts.
+    pub(super) const BYTES: usize = size_of::<Live>().saturating_add(64);
+
     /// None if there is no memory for it.
     pub(super) fn begin(id: u32, running: &Rc<Running>) -> Option<Rc<Self>> {
-        // What of a stream is there from the beginning, and its place among the contexts.
-        const BYTES: usize = size_of::<Live>().saturating_add(64);
-        let memory = budget::reserve(Share::Streams, BYTES)?;
-        Some(Rc::new(Self {
+        let memory = budget::reserve(Share::Streams, Self::BYTES)?;
+        Some(Self::begin_in(memory, id, running))
+    }
+
+    /// The same in memory that has been reserved.
+    pub(super) fn begin_in(memory: Reservation, id: u32, running: &Rc<Running>) -> Rc<Self> {
+        let stream = Stream::new(Some(Rc::clone(&running.engine)));
+        Self::of(id, running, stream, memory, (false, None))
+    }
+
+    /// One that has come so far; with whether it has something to do when a piece of a body comes, and the status
+    /// of the response, if that was read.
+    pub(super) fn of(
+        id: u32,
+        running: &Rc<Running>,
+        stream: Stream,
+        memory: Reservation,
+        (minds, status): (bool, Option<u16>),
+    ) -> Rc<Self> {
+        Rc::new(Self {
             id,
-            stream: RefCell::new(Stream::new(Some(Rc::clone(&running.engine)))),
+            stream: RefCell::new(stream),
             running: Rc::clone(running),
             waits_for: Cell::new(None),
             size: Cell::new(None),
             call: Cell::new(None),
             waited: Cell::new(false),
-            minds: Cell::new(false),
-            status: Cell::new(None),
+            minds: Cell::new(minds),
+            status: Cell::new(status),
             response_body: RefCell::new(None),
             _memory: memory,
-        }))
+        })
     }
 
     /// The proxy logs it. If it knows nothing of the request, that never came here.
@@ -108,10 +127,7 @@ impl Live {
         }
         self.forget(None);
         let mut stream = self.stream.borrow_mut();
-        // Where a policy hears of the end there are no plans.
-        if !stream.is_planned() {
-            tell_end(&mut stream, self.host());
-        }
+        stream.tell_end(self.host());
         running.host.know_status(self.status.get());
         running.worker.finished(&stream, &late);
         running.host.know_status(None);
@@ -314,12 +330,6 @@ impl Live {
     }
 }
 
-#[cold]
-#[inline(never)]
-fn tell_end(stream: &mut Stream, host: &Envoy) {
-    stream.tell_end(host);
-}
-
 /// Reads the fields of a map that is looked at and let go.
 pub(super) fn read(map: Map, fields: usize) -> Result<Headers, HostError> {
     let size = pairs::memory(abi::header_bytes(map)?, fields);
@@ -350,10 +360,26 @@ pub(super) fn send(reply: &Reply) -> abi::Action {
     let headers = headers.iter();
     let headers =
         pairs::write(headers.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
-    if let Err(HostError(status)) =
-        abi::send_local_response(*status, *grpc_status, &headers, body, details)
-    {
-        log::error!("the proxy does not send the refusal (status {status}); the request is held");
-    }
+    not_sent(abi::send_local_response(
+        *status,
+        *grpc_status,
+        &headers,
+        body,
+        details,
+    ));
     abi::Action::Pause
+}
+
+/// Says so, if a refusal has not been sent.
+#[inline]
+pub(super) fn not_sent(sent: Result<(), HostError>) {
+    if let Err(HostError(status)) = sent {
+        say_not_sent(status);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn say_not_sent(status: u32) {
+    log::error!("the proxy does not send the refusal (status {status}); the request is held");
 }

@@ -246,6 +246,18 @@ impl Cells for Envoy {
         self.written.try_borrow_mut().ok()?.take(key)
     }
 
+    #[inline]
+    fn change_remembered(
+        &self,
+        key: &str,
+        change: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Option<Result<CasResult, CellUnavailable>> {
+        let mut written = self.written.try_borrow_mut().ok()?;
+        written.change(key, change, |value, mark| {
+            self.write(key, Some(mark), value)
+        })
+    }
+
     fn cell(&self, key: &str) -> Result<Option<(Vec<u8>, CasToken)>, CellUnavailable> {
         const NOT_FOUND: HostError = HostError(1);
         let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
@@ -262,14 +274,7 @@ impl Cells for Envoy {
         seen: Option<CasToken>,
         value: &[u8],
     ) -> Result<CasResult, CellUnavailable> {
-        const CAS_MISMATCH: HostError = HostError(8);
-        let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
-        let mark = seen.map(|CasToken(mark)| mark);
-        let swap = match abi::set_shared(keys.whole(key), value, mark) {
-            Ok(()) => CasResult::Written,
-            Err(CAS_MISMATCH) => CasResult::Changed,
-            Err(HostError(_)) => return Err(CellUnavailable),
-        };
+        let swap = self.write(key, seen, value)?;
         // It is forgotten on ticks.
         if self.has_ticks()
             && let Ok(mut written) = self.written.try_borrow_mut()
@@ -277,6 +282,26 @@ impl Cells for Envoy {
             written.wrote(key, seen, value, swap);
         }
         Ok(swap)
+    }
+}
+
+impl Envoy {
+    /// Writes a cell, which is not remembered.
+    #[inline]
+    fn write(
+        &self,
+        key: &str,
+        seen: Option<CasToken>,
+        value: &[u8],
+    ) -> Result<CasResult, CellUnavailable> {
+        const CAS_MISMATCH: HostError = HostError(8);
+        let mut keys = self.cells.try_borrow_mut().map_err(|_| CellUnavailable)?;
+        let mark = seen.map(|CasToken(mark)| mark);
+        match abi::set_shared(keys.whole(key), value, mark) {
+            Ok(()) => Ok(CasResult::Written),
+            Err(CAS_MISMATCH) => Ok(CasResult::Changed),
+            Err(HostError(_)) => Err(CellUnavailable),
+        }
     }
 }
 

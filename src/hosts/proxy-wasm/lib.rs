@@ -24,4 +24,5 @@ mod waits;
 proxy_wasm::main! {{
     logger::install();
     proxy_wasm::set_root_context(callbacks::create);
+    proxy_wasm::set_http_context(callbacks::create_exchange);
 }}

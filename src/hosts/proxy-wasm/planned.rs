@@ -1,37 +1,106 @@
 //! An exchange on the plan of its route: its head judged and its answer shaped, without a list of edits in
-//! between.
+//! between, and without what an exchange needs that is judged by asking. What a plan does not know makes it one of
+//! those.
+
+use std::rc::Rc;
 
 use super::abi::{self, HostError, Map};
+use super::contexts;
 use super::edits::{Applied, pays_for_reading};
-use super::filter::{Live, send};
+use super::filter::{Live, not_sent};
 use super::pairs;
-use portcullis_engine::stream::MOST_HEAD;
+use super::plugin::Running;
+use portcullis_engine::stream::{FIXED, MOST_HEAD, PlannedReply, PlannedStream};
+use portcullis_wire::budget::{self, Reservation, Share};
 use portcullis_wire::pairs::Block;
 
-impl Live {
-    /// Judges the head of a request by the plan of its route.
-    ///
-    /// # Errors
-    /// Its fields, if no plan knows all of it.
-    pub(super) fn judge_by_plan(&self, block: Vec<u8>) -> Result<abi::Action, Vec<u8>> {
-        let mut stream = self.stream.borrow_mut();
-        if let Some(reply) = stream.request_by_plan(block, self.host())? {
-            drop(stream);
-            return Ok(send(&reply));
+/// An exchange that was judged by a plan.
+pub(super) struct OnPlan {
+    pub(super) id: u32,
+    pub(super) stream: Box<PlannedStream>,
+    pub(super) running: Rc<Running>,
+    /// The status of the response, if that was read.
+    pub(super) status: Option<u16>,
+    /// What an exchange takes that is judged by asking: it may become one.
+    pub(super) memory: Reservation,
+}
+
+/// What came of trying to judge by a plan.
+pub(super) enum Tried {
+    /// It is on its plan, and this is done.
+    Planned(OnPlan, abi::Action),
+    /// It is judged by asking, and this is done.
+    Asked(Rc<Live>, abi::Action),
+    /// Nothing has been tried.
+    Not,
+}
+
+impl OnPlan {
+    /// Judges the head of a request by the plan of its route, if one knows all of it.
+    #[inline]
+    pub(super) fn judge(id: u32, running: &Rc<Running>, fields: usize, ends: bool) -> Tried {
+        if running.engine.plans.names.is_none() {
+            return Tried::Not;
+        }
+        let Ok(bytes) = abi::header_bytes(Map::Request) else {
+            return Tried::Not;
+        };
+        let size = pairs::memory(bytes, fields);
+        let head = size.saturating_add(FIXED);
+        if size > MOST_HEAD || !budget::has(Share::Streams, head.saturating_add(Live::BYTES)) {
+            return Tried::Not;
+        }
+        let Ok(block) = abi::header_pairs_of(Map::Request, size) else {
+            return Tried::Not;
+        };
+        let own = budget::reserve(Share::Streams, Live::BYTES);
+        let (Some(own), Some(head)) = (own, budget::reserve(Share::Streams, head)) else {
+            return Tried::Not;
+        };
+        let host = &*running.host;
+        let (stream, reply) = match PlannedStream::judge(&running.engine, head, block, host) {
+            Ok(judged) => judged,
+            Err((block, head)) => return by_asking(id, running, own, head, block, ends),
+        };
+        let on_plan = Self {
+            id,
+            stream: Box::new(stream),
+            running: Rc::clone(running),
+            status: None,
+            memory: own,
+        };
+        if let Some(reply) = reply {
+            // What comes of its body is held, should the proxy not send the reply.
+            contexts::mind(true);
+            let action = send_prepared(&reply);
+            return Tried::Planned(on_plan, action);
         }
         let mut applied = Applied::blindly(Map::Request);
-        stream.planned_changes(&mut |change| applied.change(change));
-        drop(stream);
+        on_plan.stream.changes(&mut |change| applied.change(change));
         // One of them may take a token or a forged identity away: not one to do without.
-        Ok(match applied.result() {
-            Ok(()) => abi::Action::Continue,
-            Err(error) => self.fail("change the request", error),
-        })
+        match applied.result() {
+            Ok(()) => Tried::Planned(on_plan, abi::Action::Continue),
+            Err(error) => on_plan.fail(error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail(self, error: HostError) -> Tried {
+        let live = self.leave();
+        let action = live.fail("change the request", error);
+        live.mind(true);
+        Tried::Asked(live, action)
     }
 
     /// Shapes the head of the answer by the plan. False if there is none, and nothing has been done.
-    pub(super) fn shape_by_plan(&self, fields: usize) -> bool {
-        let Some(answer) = self.stream.borrow().planned_answer() else {
+    #[inline]
+    pub(super) fn shape(&mut self, fields: usize) -> bool {
+        // A reply of ours on its way back: it was shaped before it went.
+        if self.stream.has_replied() {
+            return true;
+        }
+        let Some(answer) = self.stream.answer() else {
             return false;
         };
         let wants_status = self.running.records_status;
@@ -46,24 +115,109 @@ impl Live {
             Some(block) => Applied::knowing(Map::Response, block),
             None => Applied::blindly(Map::Response),
         };
-        let mut stream = self.stream.borrow_mut();
-        let is_shaped = stream.response_by_plan(block.as_ref(), self.host(), &mut |change| {
+        let host = &*self.running.host;
+        let is_shaped = self.stream.shape(block.as_ref(), host, &mut |change| {
             applied.change(change);
         });
         if let Err(HostError(status)) = applied.result() {
-            log::error!("the proxy does not change the response (status {status})");
+            not_changed(status);
         }
         let status = block.as_ref().and_then(|block| block.first(":status"));
-        let status = status.and_then(|status| std::str::from_utf8(status).ok());
-        self.status
-            .set(status.and_then(|status| status.parse().ok()));
+        self.status = status.and_then(number);
         is_shaped
+    }
+
+    /// Tells of its end.
+    #[inline]
+    pub(super) fn end(self) {
+        let Self {
+            id: _,
+            stream,
+            running,
+            status,
+            memory: _memory,
+        } = self;
+        if stream.has_replied() {
+            contexts::mind(false);
+        }
+        running.host.know_status(status);
+        running.worker.finished_on_plan(stream, &*running.host);
+        running.host.know_status(None);
+    }
+
+    /// As one that is judged by asking.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn leave(self) -> Rc<Live> {
+        let minds = self.stream.has_replied();
+        let stream = self.stream.leave();
+        Live::of(
+            self.id,
+            &self.running,
+            stream,
+            self.memory,
+            (minds, self.status),
+        )
     }
 }
 
+#[cold]
+#[inline(never)]
+fn by_asking(
+    id: u32,
+    running: &Rc<Running>,
+    own: Reservation,
+    head: Reservation,
+    block: Vec<u8>,
+    ends: bool,
+) -> Tried {
+    let live = Live::begin_in(own, id, running);
+    live.stream.borrow_mut().admitted(head);
+    let action = live.judge_by_asking(block, ends);
+    Tried::Asked(live, action)
+}
+
+/// Whether or not the reply can be sent, the request does not go on.
+fn send_prepared(reply: &PlannedReply) -> abi::Action {
+    let PlannedReply {
+        status,
+        grpc_status,
+        head,
+        body,
+        details,
+    } = reply;
+    not_sent(abi::send_local_response(
+        *status,
+        *grpc_status,
+        head,
+        body,
+        details,
+    ));
+    abi::Action::Pause
+}
+
+#[cold]
+#[inline(never)]
+fn not_changed(status: u32) {
+    log::error!("the proxy does not change the response (status {status})");
+}
+
 /// The fields of an answer; none if the proxy does not hand them over.
+#[inline]
 fn read(fields: usize) -> Option<Block> {
     let size = pairs::memory(abi::header_bytes(Map::Response).ok()?, fields);
     let block = (size <= MOST_HEAD).then(|| abi::header_pairs_of(Map::Response, size))?;
     Block::of(block.ok()?)
+}
+
+/// A status: three digits, as proxies write it.
+fn number(status: &[u8]) -> Option<u16> {
+    match status {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+            let digits = [a, b, c].map(|digit| u16::from(*digit & 0x0f));
+            let [hundreds, tens, ones] = digits;
+            Some(hundreds * 100 + tens * 10 + ones)
+        }
+        _ => None,
+    }
 }

@@ -132,7 +132,8 @@ impl Plugin {
     }
 
     /// What judges requests, if the document has been compiled.
-    fn compiled(&self) -> Option<Rc<Running>> {
+    #[inline]
+    pub(super) fn compiled(&self) -> Option<Rc<Running>> {
         match self.state.try_borrow().as_deref() {
             Ok(State::Running(running)) => Some(Rc::clone(running)),
             _ => None,

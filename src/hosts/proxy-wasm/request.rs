@@ -31,16 +31,17 @@ impl Live {
             Ok(block) => block,
             Err(error) => return self.fail("hand over the request", error),
         };
-        let block = match self.judge_by_plan(block) {
-            Ok(action) => return action,
-            Err(block) => block,
-        };
-        self.judge_by_asking(block, ends)
+        self.ask(block, ends)
     }
 
-    // Most requests go by a plan, and this is not among their code.
-    #[inline(never)]
-    fn judge_by_asking(self: &Rc<Self>, block: Vec<u8>, ends: bool) -> abi::Action {
+    /// Judges a head that has been read and that no plan knows all of.
+    pub(super) fn judge_by_asking(self: &Rc<Self>, block: Vec<u8>, ends: bool) -> abi::Action {
+        let action = self.ask(block, ends);
+        self.mind(self.stream.borrow().minds_request_body());
+        action
+    }
+
+    fn ask(self: &Rc<Self>, block: Vec<u8>, ends: bool) -> abi::Action {
         let Some(headers) = pairs::read(block) else {
             return self.fail("hand over the request in a known form", HostError(0));
         };

@@ -17,17 +17,12 @@ impl Live {
         if self.stream.borrow().has_replied() {
             return abi::Action::Continue;
         }
-        if self.shape_by_plan(fields) {
-            return abi::Action::Continue;
-        }
         let action = self.shape_head(fields, ends);
         let minds = self.response_body.borrow().is_some();
         self.mind(minds || self.stream.borrow().minds_response_body());
         action
     }
 
-    // Most responses go by a plan, and this is not among their code.
-    #[inline(never)]
     fn shape_head(self: &Rc<Self>, fields: usize, ends: bool) -> abi::Action {
         let headers = if self.stream.borrow().reads_response() {
             match read(Map::Response, fields) {

@@ -160,6 +160,59 @@ fn the_bytes_of_others_count_as_none() {
     }
 }
 
+/// What a request that passes makes of a cell, by its bytes, in place or by reading all of it.
+#[test]
+fn a_cell_of_one_caller_is_charged_in_place_as_any_other() {
+    let rules = [
+        bucket(2, SECOND),
+        bucket(1000, 1000),
+        window(2, SECOND),
+        window(5, 10 * SECOND),
+        bucket(3, SECOND).with_debt(),
+    ];
+    let mut random = Random(4);
+    let (mut alone, mut others) = (0, 0);
+    for rule in rules {
+        for _ in 0..300 {
+            let slots = 1 + random.below(3) as usize;
+            let mut now = NOW + random.below(SECOND);
+            let mut cell = Shard::empty(&rule, now).bytes().to_vec();
+            for _ in 0..40 {
+                now += match random.below(4) {
+                    0 => 0,
+                    1 => random.below(1000),
+                    2 => random.below(SECOND),
+                    _ => random.below(30 * SECOND),
+                };
+                let (tag, cost) = (7 + random.below(8) / 7, 1 + random.below(2));
+                if random.below(20) == 0 {
+                    let at = random.below(cell.len() as u64) as usize;
+                    cell[at] ^= 1 << random.below(8);
+                }
+                let mut charged = cell.clone();
+                let quick = Shard::charge_only(&mut charged, tag, cost, &rule, now);
+                let read = Shard::read(cell.clone(), &rule, now);
+                let mut shard = read.unwrap_or_else(|| Shard::empty(&rule, now));
+                let taken = shard.taken();
+                let after = rule.spend(shard.state(tag, slots, &rule, now), now, cost);
+                if let Ok(after) = after {
+                    shard.put(tag, after, slots, &rule, now);
+                }
+                if let Some(quick) = quick {
+                    assert_eq!(Ok(quick), after.map(|after| (after, taken)), "{rule:?}");
+                    assert_eq!(charged, shard.bytes(), "{rule:?}");
+                    alone += 1;
+                } else {
+                    assert_eq!(charged, cell);
+                    others += 1;
+                }
+                cell = shard.bytes().to_vec();
+            }
+        }
+    }
+    assert!(alone > 5000 && others > 5000, "{alone} {others}");
+}
+
 #[test]
 fn whoever_means_something_else_has_other_cells() {
     let host = MemoryHost::new();

@@ -79,6 +79,38 @@ impl PlannedLimit {
     }
 }
 
+impl PlannedLimit {
+    /// Charges a request whatever its cell is. An error where there is no room, with the caller's state as it is;
+    /// none as [`plan::Limit::charge`] says.
+    #[cold]
+    #[inline(never)]
+    fn charge_among_others(
+        &self,
+        caller: Hashed,
+        may_refuse: bool,
+        now: u64,
+        host: &dyn Host,
+    ) -> Option<Result<(State, Receipt), State>> {
+        let table = self.table()?;
+        let draft = table.look_to_charge(caller, self.cost, now, host);
+        let draft = draft.ok()?;
+        if draft.wait().is_some() {
+            may_refuse.then_some(())?;
+            table.note(&draft);
+            let state = draft.before();
+            table.leave(draft, host);
+            count(&self.limit.counts.rate_limited);
+            return Some(Err(state));
+        }
+        table.note(&draft);
+        // Where others were quicker and it is full now, it has charged nothing.
+        match table.charge(draft, caller, self.cost, now, host) {
+            Charged::Made(state, receipt) => Some(Ok((state, receipt))),
+            Charged::Refused(..) | Charged::Contended | Charged::Unavailable => None,
+        }
+    }
+}
+
 impl plan::Limit for PlannedLimit {
     fn name(&self) -> &str {
         &self.limit.name
@@ -97,30 +129,22 @@ impl plan::Limit for PlannedLimit {
         host: &dyn Host,
     ) -> Option<Charge> {
         let (table, caller) = (self.table()?, self.caller(caller, host)?);
-        let draft = table.look_to_charge(caller, self.cost, now, host).ok()?;
-        let charge = |State(state), receipt| Charge {
+        let charge = |State(state), receipt: Option<Receipt>| Charge {
             caller,
             state,
-            receipt,
+            receipt: receipt.map(|Receipt(receipt)| receipt),
             at: now,
         };
-        if draft.wait().is_some() {
-            may_refuse.then_some(())?;
-            table.note(&draft);
-            let state = draft.before();
-            table.leave(draft, host);
-            count(&self.limit.counts.rate_limited);
-            return Some(charge(state, None));
-        }
-        table.note(&draft);
-        // Where others were quicker and it is full now, it has charged nothing.
-        match table.charge(draft, caller, self.cost, now, host) {
-            Charged::Made(state, Receipt(receipt)) => {
-                count(&self.limit.counts.ok);
-                Some(charge(state, Some(receipt)))
-            }
-            Charged::Refused(..) | Charged::Contended | Charged::Unavailable => None,
-        }
+        let made = match table.charge_alone(caller, self.cost, now, host) {
+            Some(made) => made,
+            None => match self.charge_among_others(caller, may_refuse, now, host)? {
+                Ok(made) => made,
+                Err(state) => return Some(charge(state, None)),
+            },
+        };
+        count(&self.limit.counts.ok);
+        let (state, receipt) = made;
+        Some(charge(state, Some(receipt)))
     }
 
     fn refusal(&self) -> (Refusal, Counter) {

@@ -107,6 +107,43 @@ impl Shard {
         Some(shard)
     }
 
+    /// Charges the only caller of a cell, in its bytes: what reading it, finding the caller's state and putting it
+    /// there come to for a request that passes. The state after that, and how many callers it had when it was
+    /// looked into. None, and nothing is written, for every other cell and request.
+    #[inline]
+    pub fn charge_only(
+        cell: &mut [u8],
+        tag: u64,
+        cost: u64,
+        rule: &LimitAlgorithm,
+        now: u64,
+    ) -> Option<(State, usize)> {
+        let size = entry_length(rule);
+        let (start, records) = cell.split_first_chunk_mut::<HEAD>()?;
+        let (floor, caller) = records.split_at_mut_checked(size)?;
+        let is_alone = *start == head(rule) && caller.len() == size;
+        let (floor, known) = (Slot::read(floor)?, Slot::read(caller)?);
+        if !is_alone || floor.tag != rule.scale() || known.tag != tag {
+            return None;
+        }
+        let stands = |state| rule.settle(state, now) == state;
+        (stands(floor.state) && stands(known.state)).then_some(())?;
+        let is_fresh = rule.is_fresh(known.state, now);
+        let before = match is_fresh {
+            // It is as good as unknown.
+            true => rule.merge(floor.state, rule.fresh(now), now),
+            false => known.state,
+        };
+        let state = rule.spend(before, now, cost).ok()?;
+        for (place, word) in caller
+            .chunks_exact_mut(8)
+            .zip(Slot { tag, state }.words(size))
+        {
+            place.copy_from_slice(&word);
+        }
+        Some((state, usize::from(!is_fresh)))
+    }
+
     /// The bytes of the cell.
     pub fn bytes(&self) -> &[u8] {
         &self.cell

@@ -25,8 +25,15 @@ pub struct CounterStore {
     /// How many callers have a place in one shard.
     slots: usize,
     counts: Rc<Counts>,
-    /// Where keys of cells are written, one after the other.
-    key: RefCell<String>,
+    /// The key of the cell that was asked for last.
+    key: RefCell<CellKey>,
+}
+
+/// The key of a cell, and which cell that is.
+#[derive(Debug, Default)]
+struct CellKey {
+    place: Option<u64>,
+    text: String,
 }
 
 /// How many callers share a cell, at most. More cells cost memory, larger ones time.
@@ -201,6 +208,29 @@ impl CounterStore {
         self.look(caller, cost, now, host)
     }
 
+    /// Charges a request whose caller is alone in a cell that is remembered, and notes how full that is: what
+    /// drafting and charging come to, without what cells of many callers need. None, and nothing has been charged, if
+    /// it is not so.
+    #[inline]
+    pub(super) fn charge_alone(
+        &self,
+        caller: Hashed,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Option<(State, Receipt)> {
+        let mut charged = None;
+        let change = &mut |cell: &mut [u8]| {
+            charged = Shard::charge_only(cell, caller.tag, cost, &self.rule, now);
+            charged.is_some()
+        };
+        let place = self.place(caller);
+        let became = self.with_key(place, |key| host.change_remembered(key, change))?;
+        let (after, taken) = charged?;
+        self.counts.looked(taken, self.slots);
+        (became == Ok(CasResult::Written)).then(|| (after, self.rule.receipt(after)))
+    }
+
     fn drafted(
         &self,
         (place, mark, shard): (u64, Option<CasToken>, Shard),
@@ -327,12 +357,16 @@ impl CounterStore {
     fn with_key<T>(&self, place: u64, work: impl FnOnce(&str) -> T) -> T {
         let mut key = match self.key.try_borrow_mut() {
             Ok(mut kept) => std::mem::take(&mut *kept),
-            Err(_) => String::new(),
+            Err(_) => CellKey::default(),
         };
-        key.clear();
-        key.push_str(&self.prefix);
-        digits::push(&mut key, place);
-        let done = work(&key);
+        // Most requests ask for the same as the one before.
+        if key.place != Some(place) {
+            key.place = Some(place);
+            key.text.clear();
+            key.text.push_str(&self.prefix);
+            digits::push(&mut key.text, place);
+        }
+        let done = work(&key.text);
         if let Ok(mut kept) = self.key.try_borrow_mut() {
             *kept = key;
         }

@@ -197,16 +197,19 @@ impl LimitAlgorithm {
     }
 
     /// [`Algorithm::fresh`]
+    #[inline]
     pub fn fresh(&self, now: u64) -> State {
         of_each!(self, each => Algorithm::fresh(each, now))
     }
 
     /// [`Algorithm::is_fresh`]
+    #[inline]
     pub fn is_fresh(&self, state: State, now: u64) -> bool {
         of_each!(self, each => Algorithm::is_fresh(each, state, now))
     }
 
     /// [`Algorithm::settle`]
+    #[inline]
     pub fn settle(&self, state: State, now: u64) -> State {
         of_each!(self, each => Algorithm::settle(each, state, now))
     }
