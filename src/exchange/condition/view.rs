@@ -82,6 +82,8 @@ impl<'v> View<'v> {
             head: Head::Path(path, variables),
             claims: None,
             body: None,
+            // Routes with versions have no plan.
+            version: None,
             effort,
         }
     }
