@@ -94,7 +94,8 @@ pub enum Fault {
 /// # Errors
 /// The first [`Fault`].
 pub fn check(text: &[u8], limits: &Limits) -> Result<(), Fault> {
-    walk(text, limits, &mut |_| {})
+    let mut state = WalkState::new(limits);
+    state.pass(text, Extent::Rest, limits).map(|_| ())
 }
 
 /// Judges one JSON text and shows every name and every string on the way. What is shown may stand
