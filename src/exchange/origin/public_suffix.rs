@@ -7,7 +7,7 @@ const PACKED: &[u8] = include_bytes!("public_suffixes.packed");
 const TABLE: usize = 512;
 
 /// What it costs at most to look a name up, in steps of an effort.
-pub(super) const STEPS: u64 = 8000;
+pub(super) const STEPS: u64 = 4000;
 
 /// One label of a rule, and what the list has below it.
 #[derive(Clone, Copy, Default)]

@@ -137,6 +137,9 @@ mod tests {
 
     fn pem(label: &str, der: &[u8]) -> String {
         let body = Base64::encode_to_string(der).unwrap();
+        let lines = body.as_bytes().chunks(64);
+        let lines: Vec<&str> = lines.map(|line| str::from_utf8(line).unwrap()).collect();
+        let body = lines.join("\n");
         format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----")
     }
 
