@@ -128,7 +128,7 @@ mod tests {
     use ct_codecs::Encoder as _;
     use jwt_simple::algorithms::{
         ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256KeyPair, ES384KeyPair,
-        Ed25519KeyPair, RS256KeyPair, RS256PublicKey, RSAPublicKeyLike as _,
+        Ed25519KeyPair, RS256KeyPair, RS256PublicKey,
     };
     use p521::elliptic_curve::sec1::ToSec1Point as _;
     use p521::pkcs8::EncodePublicKey as _;
