@@ -466,10 +466,7 @@ impl Engine {
     /// Whether a route would be for a request if that named a version.
     pub fn misses_version(&self, request: &Request<'_>) -> bool {
         let mut candidates = self.candidates(request);
-        candidates.any(|(_, route)| {
-            let is_of_versions = route.matcher.versions().next().is_some();
-            is_of_versions && route.matcher.is_for(request) == Ok(true)
-        })
+        candidates.any(|(_, route)| route.matcher.misses_version(request))
     }
 
     fn select_by_method(&self, request: &Request<'_>) -> Selection {

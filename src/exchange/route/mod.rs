@@ -4,19 +4,21 @@ mod cover;
 mod index;
 mod lint;
 mod path;
+mod version;
 
 use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
 pub use self::path::{PathPattern, PathTemplate, read_path};
+use self::version::VersionName;
 pub use crate::condition::Undecidable;
 pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
-use crate::versions::{NamedVersion, VersionFault, VersionScheme};
-use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
+use crate::versions::VersionScheme;
+use portcullis_document::{DidYouMean, Node, Problems, Quoted};
 use portcullis_wire::headers::{HeaderName, is_token_byte};
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::regex::TooCostly;
@@ -30,13 +32,6 @@ pub struct RequestMatcher {
     headers: Vec<Condition>,
     versions: Vec<VersionName>,
     scheme: Option<Rc<VersionScheme>>,
-}
-
-/// A version that a route is for, and where that stands.
-#[derive(Debug)]
-struct VersionName {
-    name: Box<str>,
-    place: Pointer,
 }
 
 /// Whether a route will be for a request that is not yet there.
@@ -90,11 +85,7 @@ impl RequestMatcher {
             })
         });
         let versions = fields.or_default("version", Vec::new(), problems, |node, problems| {
-            node.list(problems, |item, problems| {
-                let name = item.non_empty(problems)?.into();
-                let place = item.pointer().clone();
-                Some(VersionName { name, place })
-            })
+            node.list(problems, VersionName::read)
         });
         fields.deny_unknown(problems);
         Some(Self {
@@ -107,74 +98,6 @@ impl RequestMatcher {
         })
     }
 
-    /// Says how requests name versions, to the route that is for some of them; what it names has to be there.
-    pub fn tell_versions(&mut self, scheme: Option<&Rc<VersionScheme>>, problems: &mut Problems) {
-        for VersionName { name, place } in &self.versions {
-            match scheme {
-                None => problems.report(
-                    place,
-                    "no request has a version: say in `versions` of the document, or of the API of the route, where requests name one",
-                ),
-                Some(scheme) if scheme.position(name).is_none() => {
-                    let near = DidYouMean(name, scheme.names());
-                    problems.report(place, format_args!("no version is named {}{near}", Quoted(name)));
-                }
-                Some(_) => {}
-            }
-        }
-        if !self.versions.is_empty() {
-            self.scheme = scheme.cloned();
-        }
-    }
-
-    /// The versions that it is for; all if there are none.
-    pub fn versions(&self) -> impl Iterator<Item = &str> {
-        self.versions.iter().map(|version| &*version.name)
-    }
-
-    /// The same requests, whatever their version: hosts, methods, fields and path, of which the segment at that
-    /// place may be a version. For those who compare routes of several versions.
-    pub fn apart_from_version(&self, segment: Option<usize>) -> (String, Option<&str>) {
-        let (path, version) = match &self.path {
-            None => (String::new(), None),
-            Some(path) => path.apart_from(segment),
-        };
-        let Self { hosts, methods, .. } = self;
-        let headers = self.headers.iter().map(|each| format!("{each:?}"));
-        let headers: Vec<String> = headers.collect();
-        (format!("{path} {hosts:?} {methods:?} {headers:?}"), version)
-    }
-
-    /// Whether the version of a request is one of its own.
-    fn is_for_version(&self, request: &Request<'_>) -> Result<bool, VersionFault> {
-        if self.versions.is_empty() {
-            return Ok(true);
-        }
-        // A document with such a route and without versions is refused.
-        let Some(scheme) = &self.scheme else {
-            return Ok(false);
-        };
-        let NamedVersion::Known(place) = scheme.of(request)? else {
-            return Ok(false);
-        };
-        let found = scheme.known.get(place);
-        Ok(found.is_some_and(|found| self.versions.iter().any(|each| *each.name == *found.name)))
-    }
-
-    /// Whether the version of the request that a preflight asks about will be one of its own.
-    fn foresees_version(&self, request: &Request<'_>, preflight: &Preflight<'_>) -> PreflightMatch {
-        let fields = self.scheme.iter().flat_map(|scheme| scheme.header_names());
-        let mut open = fields.map(|name| preflight.leaves_open(name.as_str()).unwrap_or(true));
-        if !self.versions.is_empty() && open.any(|is_open| is_open) {
-            return PreflightMatch::Depends;
-        }
-        match self.is_for_version(request) {
-            Ok(true) => PreflightMatch::Matches,
-            Ok(false) => PreflightMatch::Misses,
-            Err(_) => PreflightMatch::Depends,
-        }
-    }
-
     /// Whether everything but the method fits.
     ///
     /// # Errors
@@ -183,8 +106,8 @@ impl RequestMatcher {
         if !self.is_for(request)? {
             return Ok(false);
         }
-        let is_for_version = self.is_for_version(request);
-        if !is_for_version.map_err(Undecidable::Version)? {
+        let of_version = self.is_for_version(request);
+        if !of_version.map_err(Undecidable::Version)? {
             return Ok(false);
         }
         let view = view(request);
@@ -208,11 +131,8 @@ impl RequestMatcher {
         let fits = path_fits
             && (self.hosts.is_empty() || hosts.any(|pattern| pattern.matches(host)))
             && method.is_none_or(|method| self.allows(method));
-        match (fits, self.headers.as_slice()) {
-            (true, [_, ..]) => None,
-            (true, []) if !self.versions.is_empty() => None,
-            (fits, _) => Some(fits),
-        }
+        let asks_for_more = !self.headers.is_empty() || !self.versions.is_empty();
+        (!fits || !asks_for_more).then_some(fits)
     }
 
     /// Whether everything but the method will fit the request that a preflight asks about.
@@ -256,10 +176,7 @@ impl RequestMatcher {
     }
 
     /// Whether path and host fit.
-    ///
-    /// # Errors
-    /// [`TooCostly`] when that is not known.
-    pub fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
+    fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
         let path_fits = match &self.path {
             None => true,
             Some(pattern) => pattern.matches(request.target, request.effort)?,
