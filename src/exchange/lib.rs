@@ -32,5 +32,6 @@ pub mod route;
 pub mod section;
 pub mod seed;
 pub mod target;
+pub mod turn;
 pub mod wait;
 pub mod whole_response;

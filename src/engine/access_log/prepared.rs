@@ -243,6 +243,7 @@ impl AccessLog {
             // A document whose records have roles has no prepared ones; a request on a plan has none of the others.
             "user.roles"
             | "portcullis.errors"
+            | "portcullis.waited_us"
             | "portcullis.shadow"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
@@ -277,6 +278,7 @@ impl AccessLog {
             started: None,
             began: None,
             judging: None,
+            waited: Duration::ZERO,
         };
         let of = Finished {
             log: self,

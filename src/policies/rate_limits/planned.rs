@@ -98,6 +98,8 @@ impl plan::Limit for PlannedLimit {
     ) -> Option<Charge> {
         let (table, caller) = (self.table()?, self.caller(caller, host)?);
         let draft = table.look_to_charge(caller, self.cost, now, host).ok()?;
+        // Who has to wait is judged by asking.
+        (draft.turn(table.rule(), now) == 0).then_some(())?;
         let charge = |State(state), receipt| Charge {
             caller,
             state,
@@ -115,6 +117,10 @@ impl plan::Limit for PlannedLimit {
         table.note(&draft);
         // Where others were quicker and it is full now, it has charged nothing.
         match table.charge(draft, caller, self.cost, now, host) {
+            Charged::Made(state, receipt) if table.rule().turn(state, now) > 0 => {
+                table.give_turn_back(caller, receipt, self.cost, now, host);
+                None
+            }
             Charged::Made(state, Receipt(receipt)) => {
                 count(&self.limit.counts.ok);
                 Some(charge(state, Some(receipt)))
@@ -124,7 +130,7 @@ impl plan::Limit for PlannedLimit {
     }
 
     fn refusal(&self) -> (Refusal, Counter) {
-        let refusal = Refusal::new(refusals::reason(self.limit.charged));
+        let refusal = Refusal::new(refusals::reason(&self.limit));
         let refusal = refusal.because(self.limit.detail(Some(0)));
         (refusal, Event::RateLimited.counter())
     }
