@@ -15,6 +15,7 @@ use portcullis_policies::jwt::bound::refusals as bound;
 use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
+use portcullis_policies::concurrency::refusals as concurrency;
 use portcullis_policies::rate_limits::refusals as limits;
 use portcullis_policies::signed_request::refusals as signed;
 
@@ -250,7 +251,11 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("limit_lockout", Severity::Medium, "API4:2023")
     },
     &EventKind {
-        causes: &[Selector::Reason(&limits::LIMIT)],
+        causes: &[
+            Selector::Reason(&limits::LIMIT),
+            Selector::Reason(&limits::QUEUE),
+            Selector::Code(&concurrency::LIMITED),
+        ],
         ..kind("limit_exceeded", Severity::Low, "API4:2023")
     },
     &EventKind {

@@ -137,7 +137,7 @@ impl Policy for Concurrency {
         let queue = turn.as_ref().map(|(delay, _)| delay.queue);
         let place = match self.store.ask(caller, self.max, queue, host) {
             PlaceAnswer::Held(place) => place,
-            PlaceAnswer::Full(_) => {
+            PlaceAnswer::Full => {
                 let reason = match self.delay {
                     Some(_) => &refusals::QUEUE,
                     None => &refusals::IN_FLIGHT,

@@ -57,7 +57,7 @@ impl PlaceMetrics {
         for (name, counts) in counts.iter() {
             for (leaf, aggregation, cell) in LEAVES {
                 let counts = Rc::clone(counts);
-                let name = format!("concurrency.{name}.{leaf}");
+                let name = format!("concurrency_limit.{name}.{leaf}");
                 gauges.add(&name, aggregation, move |_| cell(&counts).get());
             }
         }

@@ -45,6 +45,7 @@ thread_local! {
 }
 
 /// From now on, this counts as another VM: what a test does to have several, or to lose one.
+#[cfg(test)]
 pub(crate) fn is_another_vm() {
     NUMBER.set(None);
 }

@@ -11,7 +11,9 @@ mod records;
 mod store;
 
 pub(crate) use self::counts::{PlaceCounts, PlaceMetrics};
-pub(crate) use self::holder::{LEASE, PlaceHolder, is_another_vm};
+pub(crate) use self::holder::PlaceHolder;
+#[cfg(test)]
+use self::holder::{LEASE, is_another_vm};
 pub(crate) use self::store::{HeldPlace, PlaceAnswer, PlaceStore};
 
 #[cfg(test)]

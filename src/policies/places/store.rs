@@ -41,8 +41,8 @@ pub(crate) struct PlaceStore {
 pub(crate) enum PlaceAnswer {
     /// It has one, or a place in the line.
     Held(HeldPlace),
-    /// There is none for it, and so many are under way.
-    Full(u64),
+    /// There is none for it.
+    Full,
     /// There is no room to count it.
     Crowded,
     /// Others were quicker each time.
@@ -118,18 +118,18 @@ impl PlaceStore {
             let is_free = sum.taken < most && (queue.is_none() || sum.waiting == 0);
             let may_wait = queue.is_some_and(|queue| sum.waiting < queue);
             if !is_free && !may_wait {
-                return Ok(Change::Leave(Err(sum.taken)));
+                return Ok(Change::Leave(None));
             }
             let own = records.own(caller.tag, holder).ok_or(())?;
             match is_free {
                 true => own.taken = own.taken.saturating_add(1),
                 false => own.waiting = own.waiting.saturating_add(1),
             }
-            Ok(Change::Write(Ok(is_free)))
+            Ok(Change::Write(Some(is_free)))
         });
         let is_free = match answer {
-            Ok(Ok(is_free)) => is_free,
-            Ok(Err(taken)) => return PlaceAnswer::Full(taken),
+            Ok(Some(is_free)) => is_free,
+            Ok(None) => return PlaceAnswer::Full,
             Err(answer) => return answer,
         };
         PlaceAnswer::Held(HeldPlace {

@@ -34,7 +34,7 @@ impl PlaceWorker {
     fn hold(&self, key: u64, most: u64, host: &MemoryHost) -> Option<HeldPlace> {
         match self.ask(key, most, None, host) {
             PlaceAnswer::Held(place) => Some(place),
-            PlaceAnswer::Full(_) => None,
+            PlaceAnswer::Full => None,
             other => panic!("{other:?}"),
         }
     }
@@ -162,7 +162,7 @@ fn those_who_wait_have_their_order_and_nobody_passes_them() {
     };
     let (mut first, mut second) = (wait(&one), wait(&one));
     let third = wait(&other);
-    assert!(matches!(one.ask(1, 1, Some(3), &host), PlaceAnswer::Full(1)));
+    assert!(matches!(one.ask(1, 1, Some(3), &host), PlaceAnswer::Full));
     assert!(!first.try_again(1, &host));
     held.give_back(&host);
     // A place is free, and whoever comes now comes behind those who wait.
