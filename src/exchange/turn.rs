@@ -53,7 +53,10 @@ impl Drop for TurnPlace {
                 return;
             };
             taken.all = taken.all.saturating_sub(1);
-            let left = taken.each.get(&self.0).map_or(0, |many| many.saturating_sub(1));
+            let left = taken
+                .each
+                .get(&self.0)
+                .map_or(0, |many| many.saturating_sub(1));
             match left {
                 0 => taken.each.remove(&self.0),
                 left => taken.each.insert(self.0, left),

@@ -5,6 +5,7 @@ use portcullis_exchange::refusal::{Blame, Reason, Selector};
 use portcullis_policies::access::refusals as access;
 use portcullis_policies::api_key::refusals as api_key;
 use portcullis_policies::certificate::refusals as certificate;
+use portcullis_policies::concurrency::refusals as concurrency;
 use portcullis_policies::cors;
 use portcullis_policies::credentials::refusals as credentials;
 use portcullis_policies::csrf;
@@ -15,7 +16,6 @@ use portcullis_policies::jwt::bound::refusals as bound;
 use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
-use portcullis_policies::concurrency::refusals as concurrency;
 use portcullis_policies::rate_limits::refusals as limits;
 use portcullis_policies::signed_request::refusals as signed;
 

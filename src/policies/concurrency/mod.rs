@@ -185,7 +185,8 @@ impl Policy for Concurrency {
         let Some(flight) = flight(exchange.facts) else {
             return self.failed(&refusals::CELLS, host);
         };
-        let Some((since, until)) = flight.waits.as_ref().map(|wait| (wait.since, wait.until)) else {
+        let Some((since, until)) = flight.waits.as_ref().map(|wait| (wait.since, wait.until))
+        else {
             return Verdict::Pass;
         };
         let waited = now.saturating_sub(since);
@@ -201,7 +202,10 @@ impl Policy for Concurrency {
             end(exchange.facts, host);
             return self.limited(&refusals::TIMEOUT, host);
         }
-        let again = waited.checked_div(4).unwrap_or(SOONEST).clamp(SOONEST, LATEST);
+        let again = waited
+            .checked_div(4)
+            .unwrap_or(SOONEST)
+            .clamp(SOONEST, LATEST);
         Verdict::Wait(Wait::Turn(now.saturating_add(again).min(until)))
     }
 

@@ -12,7 +12,10 @@ use portcullis_exchange::policy::{ChainPart, Context};
 /// More requests of one key than a proxy has under way.
 const MOST: u64 = 1_000_000;
 
-pub(super) fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+pub(super) fn compile(
+    fields: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Option<Vec<ChainPart>> {
     let shared = context.sections.get::<SharedLimits>();
     let named = LimitNames::of(context.sections);
     let place = context.place;

@@ -132,8 +132,8 @@ impl PlaceHolder {
 
     /// Says that this VM is there, and looks who else is.
     fn say(&self, host: &dyn Host) {
-        // One that has never held a place has nothing to say.
-        let Some(number) = self.number.get() else {
+        // One that has never held a place has nothing to say. What an old document holds, a new one speaks for.
+        let Some(number) = self.number.get().or(NUMBER.get()) else {
             return;
         };
         let now = super::store::now(host);

@@ -102,7 +102,8 @@ impl Records {
 
     /// Leaves out those in which nothing stands.
     pub(super) fn trim(&mut self) {
-        self.0.retain(|record| record.taken > 0 || record.waiting > 0);
+        self.0
+            .retain(|record| record.taken > 0 || record.waiting > 0);
     }
 
     /// Leaves out what those hold who are gone. How many places that were.

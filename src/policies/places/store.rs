@@ -95,7 +95,9 @@ impl PlaceStore {
         // A node of the proxy's map, and what allocations round up to.
         const AROUND: usize = 256;
         let cell = records::MOST_BYTES.saturating_add(AROUND);
-        let bytes = self.shards.saturating_mul(cell.try_into().unwrap_or(u64::MAX));
+        let bytes = self
+            .shards
+            .saturating_mul(cell.try_into().unwrap_or(u64::MAX));
         let (cells, kibibytes) = (self.shards, bytes.div_ceil(1024));
         format!("{cells} cells, at most {kibibytes} KiB")
     }

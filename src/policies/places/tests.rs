@@ -105,7 +105,10 @@ fn what_a_lost_worker_held_lapses_and_what_others_hold_does_not() {
     // From here on, the VM of the first is gone, and nothing of it is told any more.
     std::mem::forget(of_lost);
     pass(LEASE / 1_000_000_000 - 2, &host, &[&kept, &other]);
-    assert!(other.hold(1, 2, &host).is_none(), "the lease has not lapsed");
+    assert!(
+        other.hold(1, 2, &host).is_none(),
+        "the lease has not lapsed"
+    );
     pass(5, &host, &[&kept, &other]);
     let place = other.hold(1, 2, &host).unwrap();
     assert_eq!(host.counted(Event::ConcurrencyLapsed.counter()), 1);
@@ -216,7 +219,8 @@ fn a_full_cell_refuses_and_foreign_bytes_are_none() {
     let keys: Vec<String> = host.cells().keys().map(str::to_owned).collect();
     for key in keys.iter().filter(|key| key.starts_with("places/")) {
         use portcullis_exchange::host::Cells as _;
-        host.compare_and_swap(key, None, b"somebody else's").unwrap();
+        host.compare_and_swap(key, None, b"somebody else's")
+            .unwrap();
     }
     assert!(worker.hold(9999, 1, &host).is_some());
 }

@@ -161,9 +161,7 @@ impl Section for SharedLimits {
         if let Ok(footprints) = section.footprints.try_borrow()
             && !footprints.is_empty()
         {
-            registry
-                .memory_estimates
-                .extend(footprints.iter().cloned());
+            registry.memory_estimates.extend(footprints.iter().cloned());
             registry.ticks.push(Rc::clone(&section.places) as _);
         }
         section.show(&mut registry.gauges);

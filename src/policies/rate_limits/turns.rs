@@ -68,9 +68,8 @@ fn four_workers_keep_the_order_and_the_bound() {
         let (longest, queue) = (random.below(SECOND) + 1, 1 + random.below(60));
         let host = MemoryHost::new();
         let rule = delaying(max_tokens, interval, longest, queue);
-        let tables: Vec<CounterStore> = (0..4)
-            .map(|_| CounterStore::new(&["a"], rule, 4))
-            .collect();
+        let tables: Vec<CounterStore> =
+            (0..4).map(|_| CounterStore::new(&["a"], rule, 4)).collect();
         let key = caller(7, &host);
         let mut now = NOW;
         let mut admitted: Vec<Admitted> = Vec::new();

@@ -26,7 +26,11 @@ fn engine(of_route: &str) -> Rc<Engine> {
 
 fn document(document: &str) -> Rc<Engine> {
     let engine = Engine::compile(document.as_bytes());
-    Rc::new(engine.unwrap_or_else(|error| panic!("{error}")).with_plans())
+    Rc::new(
+        engine
+            .unwrap_or_else(|error| panic!("{error}"))
+            .with_plans(),
+    )
 }
 
 /// Ten in a second, one at once; so many wait for so long.
@@ -105,7 +109,10 @@ fn requests_go_on_in_order_each_in_its_turn() {
     for (number, stream) in streams.iter_mut().enumerate().take(6).skip(1) {
         let turn = begin + millis(100) * u32::try_from(number).unwrap();
         assert_eq!(stream.deadline(), Some(turn));
-        assert_eq!(said(stream.passed(turn - millis(1), &host).as_ref()), "nothing");
+        assert_eq!(
+            said(stream.passed(turn - millis(1), &host).as_ref()),
+            "nothing"
+        );
         host.advance(turn - host.monotonic());
         assert_eq!(passed(stream, &host), "passes");
         assert_eq!(passed(stream, &host), "nothing");
@@ -150,7 +157,10 @@ fn who_leaves_makes_room() {
     for mut stream in waiting {
         host.advance(millis(1));
         stream.tell_end(&host);
-        assert_eq!(stream.summary().waited, host.monotonic() - Duration::from_secs(1_000_000));
+        assert_eq!(
+            stream.summary().waited,
+            host.monotonic() - Duration::from_secs(1_000_000)
+        );
         stream.end();
     }
     assert_eq!(waiting_for_turns(), 0);
@@ -221,7 +231,10 @@ fn where_there_is_no_memory_the_turn_is_given_back() {
     let place = late.deadline();
     // The proxy does not do what it is asked.
     let action = late.host_failed(portcullis_exchange::host::Failure::HostCall, &host);
-    assert_eq!(super::turns::said(Some(&action)), "portcullis.unavailable.host_call ");
+    assert_eq!(
+        super::turns::said(Some(&action)),
+        "portcullis.unavailable.host_call "
+    );
     assert_eq!(waiting_for_turns(), 0);
     assert_eq!(send(&engine, &host).0.deadline(), place);
 }

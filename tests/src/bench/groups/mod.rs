@@ -7,6 +7,7 @@ pub(super) mod payload;
 mod records;
 mod refusals;
 mod tokens;
+mod traffic;
 mod whole;
 mod workloads;
 
@@ -54,6 +55,7 @@ pub(super) const ALL: &[Group] = &[
     tokens::GROUP,
     credentials::GROUP,
     limits::GROUP,
+    traffic::GROUP,
     browser::GROUP,
     records::GROUP,
     payload::GROUP,
