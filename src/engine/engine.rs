@@ -22,7 +22,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
 use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
-use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Variable};
+use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Ticking, Variable};
 use portcullis_exchange::target::PathRules;
 use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies as policy;
@@ -94,6 +94,8 @@ pub struct Chain {
     pub reads_response: bool,
     /// Whether a step is told that an exchange has ended.
     pub minds_end: bool,
+    /// Whether one is told of every one, so that there is no plan.
+    pub minds_every_end: bool,
     /// Whether a proxy in front says of connections that they are encrypted.
     pub trusts_forwarded_proto: bool,
     /// What browsers are to show.
@@ -124,7 +126,8 @@ impl Chain {
         let mut all = steps.iter().chain(&beside);
         let reads_response = all.any(|step| step.declared.reads_response);
         let declared = || steps.iter().map(|step| &step.declared);
-        let minds_end = declared().any(|each| each.minds_end);
+        let minds_every_end = declared().any(|each| each.minds_end);
+        let minds_end = minds_every_end || declared().any(|each| each.minds_end_if_asked);
         let trusts_forwarded_proto = declared().any(|each| each.trusts_forwarded_proto);
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
@@ -148,6 +151,7 @@ impl Chain {
             operations,
             reads_response,
             minds_end,
+            minds_every_end,
             trusts_forwarded_proto,
             error_page,
             later_request_fields,
@@ -313,6 +317,11 @@ impl Engine {
     /// that another has replaced, while its last requests end. It still judges them as before.
     pub fn release_caches(&self) {
         self.sections.release();
+    }
+
+    /// What has something to do from time to time.
+    pub fn ticks(&self) -> &[Rc<dyn Ticking>] {
+        &self.registry.ticks
     }
 
     /// The gauges of what the document names. The worker reports them to the proxy.

@@ -98,6 +98,8 @@ pub struct SeldomFacts {
     pub unsettled_signature: Option<Box<dyn Any>>,
     /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
     pub access: Option<Box<dyn Any>>,
+    /// The place that the request has among those under way. Written by `concurrency`.
+    pub place: Option<Box<dyn Any>>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.

@@ -34,6 +34,7 @@ pub mod route;
 pub mod section;
 pub mod seed;
 pub mod target;
+pub mod turn;
 pub mod versions;
 pub mod wait;
 pub mod whole_response;

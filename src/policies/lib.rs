@@ -5,6 +5,7 @@
 
 pub mod access;
 mod authn;
+pub mod concurrency;
 pub mod cors;
 pub mod csrf;
 pub mod deny_patterns;
@@ -18,6 +19,7 @@ pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
+mod places;
 pub mod protected_resource;
 pub mod rate_limits;
 mod remote;
@@ -72,6 +74,7 @@ kinds! {
     signed_request,
     access,
     rate_limits,
+    concurrency,
     parameters,
     payload,
     openapi,

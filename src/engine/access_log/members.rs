@@ -243,6 +243,10 @@ pub const MEMBERS: &[Member] = &[
     member("portcullis.rate_limit.remaining", |line, name, of| {
         line.number(name, of.limit.map(|(_, standing)| standing.remaining));
     }),
+    member("portcullis.waited_us", |line, name, of| {
+        let waited = of.exchange.waited;
+        line.number(name, (!waited.is_zero()).then(|| micros(waited)));
+    }),
     member("portcullis.duration_us", |line, name, of| {
         line.number(name, of.elapsed.map(micros));
     }),

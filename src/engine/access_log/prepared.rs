@@ -248,6 +248,7 @@ impl AccessLog {
             | "portcullis.version_state"
             | "user.roles"
             | "portcullis.errors"
+            | "portcullis.waited_us"
             | "portcullis.shadow"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
@@ -282,6 +283,7 @@ impl AccessLog {
             started: None,
             began: None,
             judging: None,
+            waited: Duration::ZERO,
         };
         let of = Finished {
             log: self,

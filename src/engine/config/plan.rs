@@ -88,7 +88,7 @@ struct Drafted {
 
 impl Drafted {
     fn of(chain: &Chain, names: &mut Vec<Box<str>>) -> Option<Self> {
-        if !chain.beside.is_empty() || chain.minds_end {
+        if !chain.beside.is_empty() || chain.minds_every_end {
             return None;
         }
         let mut draft = Draft::new(names);

@@ -227,6 +227,7 @@ impl Judge<'_> {
                 }
                 Flow::Skip => {
                     exchange.facts.asked.withdraw();
+                    step.policy.not_waited(exchange.facts);
                     self.skipped.push((Lane::InForce, index));
                 }
                 Flow::Stop(stop) => {

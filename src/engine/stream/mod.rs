@@ -70,6 +70,8 @@ pub struct Stream {
     paused: Option<Box<Paused>>,
     /// How often it has waited there.
     waits: u32,
+    /// For how long, in waits that are over.
+    waited: Duration,
     /// Whether a response that is not ours has begun: then no wait matters any more.
     responded: bool,
     /// Whether policies have been told that it has ended.
@@ -126,6 +128,7 @@ impl Stream {
             skipped: Vec::new(),
             paused: None,
             waits: 0,
+            waited: Duration::ZERO,
             responded: false,
             ended: false,
             beside: Beside::default(),

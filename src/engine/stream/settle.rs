@@ -239,6 +239,7 @@ impl Stream {
             Some(engine) if !std::mem::replace(&mut self.ended, true) => engine,
             _ => return,
         };
+        self.note_wait(host);
         if !self.chain(&engine).minds_end {
             return;
         }

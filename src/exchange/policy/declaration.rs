@@ -48,6 +48,8 @@ pub struct Declaration {
     pub conditions_on_headers: Vec<(HeaderName, Pointer)>,
     /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
     pub minds_end: bool,
+    /// The same, for requests that policies were asked about: on a plan it has nothing to hear.
+    pub minds_end_if_asked: bool,
     /// Whether it says who calls only when all of the body has come.
     pub names_caller_late: bool,
     /// Whether it is to write nothing that others read where nothing is carried out of what it says.
@@ -122,6 +124,7 @@ impl Default for Declaration {
             judged_request_headers: Vec::new(),
             conditions_on_headers: Vec::new(),
             minds_end: false,
+            minds_end_if_asked: false,
             names_caller_late: false,
             only_looks_in_shadow: false,
             admits_any_token: false,

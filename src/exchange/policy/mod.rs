@@ -218,6 +218,12 @@ pub trait Policy {
         self.check_request(exchange, host)
     }
 
+    /// Hears that the request does not wait, though it said so: nothing comes of what it says, and the chain goes
+    /// on.
+    fn not_waited(&self, facts: &mut Facts) {
+        let _ = facts;
+    }
+
     /// Whether a browser may send what a preflight asks about. None from a policy that does not answer
     /// preflights; a policy that does answers them in [`Policy::check_request`].
     fn grants(&self, preflight: &Preflight<'_>) -> Option<bool> {

@@ -192,7 +192,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         "versions": { "in": [{ "header": "api-version" }], "known": { "v7": { "sunset": 1 } } },
         "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
             "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
-        }], "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
+        }], "concurrency": { "name": "each", "key": [], "max": 1 }, "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = engine.unwrap_or_else(|error| panic!("{error}"));
@@ -542,6 +542,8 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     for name in ["portcullis.version", "portcullis.version_state"] {
         real.insert(name.to_owned());
     }
+    // None of these waits.
+    real.insert("portcullis.waited_us".to_owned());
     let page = reference();
     let rows = tables(&page, "| log field | value |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();
