@@ -18,7 +18,7 @@ use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, V
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
 use crate::versions::VersionScheme;
-use portcullis_document::{DidYouMean, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_wire::headers::{HeaderName, is_token_byte};
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::regex::TooCostly;
