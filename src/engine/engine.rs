@@ -20,6 +20,7 @@ use portcullis_exchange::fetched::Fetched;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
+use portcullis_exchange::rollout::{PartialRollout, RolloutCounts};
 use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
 use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Variable};
 use portcullis_exchange::target::PathRules;
@@ -38,6 +39,10 @@ pub use portcullis_exchange::enforcement::Mode;
 #[derive(Debug)]
 pub struct Engine {
     pub mode: Mode,
+    /// For which share of requests it is in force, if neither for all nor for none.
+    pub rollout: Option<StagedRollout>,
+    /// Whether a number is drawn for each request, for what goes by that.
+    pub draws: bool,
     pub routes: Vec<Route>,
     /// Where to look for the route of a path.
     pub paths: PathIndex,
@@ -77,7 +82,18 @@ pub struct Route {
     pub matcher: RequestMatcher,
     /// Whether it asks for no credentials.
     pub is_open: bool,
+    /// For which share of its requests it is in force, if neither for all nor for none.
+    pub rollout: Option<StagedRollout>,
     pub chain: Chain,
+}
+
+/// Something that is in force for a share of requests, and in shadow mode for the others.
+#[derive(Clone, Debug)]
+pub struct StagedRollout {
+    pub share: PartialRollout,
+    /// What shares are drawn with: other names have other requests in theirs.
+    pub name: Rc<str>,
+    pub counts: Rc<RolloutCounts>,
 }
 
 /// Parts of policies in running order.
@@ -187,6 +203,8 @@ pub struct Step {
     /// The place of its policy, as [`portcullis_policies::name`] has it.
     pub kind: usize,
     pub mode: Mode,
+    /// For which share of requests it is in force, if its mode says so and not for all.
+    pub rollout: Option<StagedRollout>,
     pub stage: Stage,
     pub policy: Rc<dyn Policy>,
     /// What that says of itself.
@@ -196,6 +214,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether what it says is carried out for every request, unless the document or its route is not in force.
+    pub fn is_always_enforced(&self) -> bool {
+        self.mode == Mode::Enforce && self.rollout.is_none()
+    }
+
     /// Whether it is to write nothing in that mode.
     pub fn only_looks(&self, mode: Mode) -> bool {
         mode == Mode::Shadow && self.declared.only_looks_in_shadow

@@ -7,11 +7,13 @@ pub mod access;
 mod authn;
 pub mod cors;
 pub mod csrf;
+pub mod deny;
 pub mod deny_patterns;
 pub mod error_pages;
 mod fetched_list;
 pub mod forms;
 pub mod https;
+pub mod maintenance;
 mod named;
 mod networks;
 pub mod openapi;
@@ -21,10 +23,14 @@ pub mod payload;
 pub mod protected_resource;
 pub mod rate_limits;
 mod remote;
+pub mod request_headers;
+pub mod respond;
+pub mod response_headers;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod test_wait;
+mod written;
 
 use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
@@ -62,7 +68,9 @@ macro_rules! kinds {
 }
 
 kinds! {
+    deny,
     https,
+    maintenance,
     jwt,
     api_key,
     certificate,
@@ -71,11 +79,14 @@ kinds! {
     signed_request,
     access,
     rate_limits,
+    respond,
     parameters,
     payload,
     openapi,
     forms,
     deny_patterns,
+    request_headers,
+    response_headers,
     sanitize_errors,
     error_pages,
     protected_resource,

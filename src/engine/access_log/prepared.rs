@@ -244,6 +244,7 @@ impl AccessLog {
             "user.roles"
             | "portcullis.errors"
             | "portcullis.shadow"
+            | "portcullis.rollout"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
             | super::line::CUT => None,

@@ -9,6 +9,7 @@ mod lint;
 mod plan;
 mod reach;
 mod request_id;
+mod rollout;
 mod routes;
 mod sections;
 mod size;

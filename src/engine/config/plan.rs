@@ -26,7 +26,8 @@ pub(super) fn compile(engine: &Engine) -> Plans {
 
 /// None if no route has one.
 fn all(engine: &Engine) -> Option<Plans> {
-    if engine.mode == Mode::Shadow || engine.path_rules.letter_case != LetterCase::Significant {
+    let is_whole = engine.mode == Mode::Enforce && engine.rollout.is_none();
+    if !is_whole || engine.path_rules.letter_case != LetterCase::Significant {
         return None;
     }
     let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
@@ -89,7 +90,8 @@ impl Drafted {
         let mut draft = Draft::new(names);
         let mut parts = Vec::new();
         for (place, step) in chain.steps.iter().enumerate() {
-            (step.mode == Mode::Enforce).then(|| step.policy.plan(&mut draft))??;
+            step.is_always_enforced()
+                .then(|| step.policy.plan(&mut draft))??;
             parts.resize(draft.steps.len(), place);
         }
         let Draft {
@@ -110,6 +112,9 @@ impl Drafted {
 /// The plan of one route, if all its policies can put their work on one.
 fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Plan> {
     let chain = &route.chain;
+    if route.rollout.is_some() {
+        return None;
+    }
     let Drafted {
         mut steps,
         parts,
@@ -150,7 +155,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
                 let (refusal, counter) = limit.refusal();
                 full = writing.refused(refusal, Some(*part), Some(&**limit), Some(counter));
             }
-            Step::OneOf(_) | Step::Count(_) => {}
+            Step::OneOf(_) | Step::Count(_) | Step::Edit(_) => {}
         }
     }
     for step in &mut steps {

@@ -8,17 +8,19 @@ use super::fields::Fields;
 use super::node::Node;
 use super::problem::{Pointer, Problems, Quoted};
 use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
-use crate::engine::{Chain, Mode, Route, Step};
+use crate::engine::{Chain, Mode, Route, StagedRollout, Step};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Misfits, Placement, PolicyKind, Role, RouteCredentials, Stage,
 };
 use portcullis_exchange::refusal::BlockPlace;
+use portcullis_exchange::rollout::Rollout;
 use portcullis_exchange::route;
 use portcullis_exchange::route::RequestMatcher;
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
 use portcullis_wire::budget::Share;
+use portcullis_wire::json::Json;
 
 /// A block of `defaults`.
 pub(super) struct Default {
@@ -141,7 +143,14 @@ impl Document<'_> {
             block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         self.is_matched = self.problems.count() == before;
-        let access = fields.or_default("open", Access::Guarded, self.problems, Access::read);
+        let denies = fields.optional("deny");
+        let denies = denies.is_some_and(|node| matches!(node.json(), Json::Bool(true)));
+        let usual = match denies {
+            true => Access::Open,
+            false => Access::Guarded,
+        };
+        let access = fields.or_default("open", usual, self.problems, Access::read);
+        let rollout = Rollout::read(&mut fields, Mode::Enforce, self.problems);
         let place = format!("routes/{name}");
         let tried = fields.optional("shadow").filter(|node| !node.is_off());
         let mut tried = tried.and_then(|node| node.fields(self.problems));
@@ -236,9 +245,19 @@ impl Document<'_> {
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
-        let guard = guard(authenticated, &chain.steps);
+        let staged = rollout.map(|rollout| self.staged_route(rollout, name, &at));
+        let (mode, rollout) = staged?;
+        for step in &mut chain.steps {
+            step.mode = mode.over(step.mode);
+        }
+        let guard = match &rollout {
+            Some(_) if authenticated => Some(Mode::Shadow),
+            _ => guard(authenticated, &chain.steps),
+        };
         self.check_fit(guard, &chain, &at);
         self.check_operations(&chain, is_whole, &at);
+        self.check_ends(&chain, &at);
+        self.check_written(&chain, &at);
         let mut steps = chain.steps.iter();
         let placement = Placement {
             guard,
@@ -250,7 +269,8 @@ impl Document<'_> {
         Some(Route {
             name: name.into(),
             matcher: matcher?,
-            is_open: access == Some(Access::Open),
+            is_open: access == Some(Access::Open) && !denies,
+            rollout,
             chain: Chain::new(chain.steps, chain.beside),
         })
     }
@@ -287,6 +307,76 @@ impl Document<'_> {
             for problem in step.policy.misfits_of_api(api.as_deref()) {
                 self.problems
                     .report(at, format_args!("`{}`: {problem}", step.name));
+            }
+        }
+    }
+
+    /// Notes the policies of a route at that place which are never asked, and reports where a response would be sent
+    /// before a policy has seen the body that it judges callers by.
+    fn check_ends(&mut self, chain: &Block, at: &Pointer) {
+        let mut steps = chain.steps.iter();
+        let ends = |step: &&Step| step.declared.ends_chain && step.is_always_enforced();
+        let Some(last) = steps.find(ends) else {
+            return;
+        };
+        let own = format!("{at}/");
+        let is_written = |step: &&Step| {
+            let place = step.place.as_ref();
+            place.is_some_and(|place| place.pointer().starts_with(&own))
+        };
+        let later = |step: &&Step| {
+            let after = (last.stage, last.kind) < (step.stage, step.kind);
+            after && step.stage < Stage::Response && step.kind != last.kind
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for step in chain.steps.iter().filter(later).filter(is_written) {
+            if !names.contains(&step.name) {
+                names.push(step.name);
+            }
+        }
+        for name in names {
+            self.notes.push(format!(
+                "{at}/{name}: is never asked: `{}` ends every request of the route first; remove one of them",
+                last.name
+            ));
+        }
+        let waits = |step: &&Step| {
+            let is_before = (step.stage, step.kind) < (last.stage, last.kind);
+            let goes_by_body = step.declared.names_caller_late
+                || step.name == "access" && !step.declared.later_request_fields.is_empty();
+            is_before && goes_by_body
+        };
+        if let Some(step) = chain.steps.iter().find(waits) {
+            self.problems.report(
+                at,
+                format_args!(
+                    "`{}` judges bodies, and `{}` answers before they come; remove one of them",
+                    step.name, last.name
+                ),
+            );
+        }
+    }
+
+    /// Reports fields of responses that two policies of a route at that place write.
+    fn check_written(&mut self, chain: &Block, at: &Pointer) {
+        let own = |step: &&Step| step.name == "response_headers";
+        let mut all = chain.steps.iter();
+        let Some(written) = all.find(own) else {
+            return;
+        };
+        for step in chain.steps.iter().filter(|step| !own(step)) {
+            let mut names = step.declared.sets_response_headers.iter();
+            let twice = names.find(|name| written.declared.sets_response_headers.contains(name));
+            if let Some(name) = twice {
+                self.problems.report(
+                    at,
+                    format_args!(
+                        "`response_headers` and `{}` both write {}; say it in `{}` alone",
+                        step.name,
+                        Quoted(name.as_str()),
+                        step.name
+                    ),
+                );
             }
         }
     }
@@ -338,11 +428,16 @@ impl Document<'_> {
         let mut tried = None;
         let mut context = self.context(place);
         let mut always = Vec::new();
-        let (mode, parts) = match kind.compile {
-            Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
+        let whole = Rollout::of(Mode::Enforce);
+        let (rollout, parts) = match kind.compile {
+            Compile::List(read) => (whole, read(block, &mut context)?),
             Compile::Everywhere { always, .. } if block.is_none() => {
-                (Mode::Enforce, always(None, &mut context)?)
+                (whole, always(None, &mut context)?)
             }
+            Compile::Flag(read) => match block?.boolean(context.problems)? {
+                true => (whole, read(&mut context)),
+                false => (whole, Vec::new()),
+            },
             Compile::Object(read)
             | Compile::Shadowed(read)
             | Compile::Everywhere { object: read, .. } => {
@@ -356,32 +451,47 @@ impl Document<'_> {
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,
                 };
-                let mode = fields.or_default("mode", usual, context.problems, Mode::read);
+                let rollout = Rollout::read(&mut fields, usual, context.problems);
                 tried = fields.optional("shadow").filter(|node| !node.is_off());
                 let parts = read(&mut fields, &mut context);
                 fields.deny_unknown(context.problems);
                 if let Compile::Everywhere { always: read, .. } = kind.compile {
                     always = read(block, &mut context)?;
                 }
-                (mode?, parts?)
+                (rollout?, parts?)
             }
         };
         let at = place_of(kind)?;
         let written = block.map(|block| self.block_place(block));
-        let step = |mode: Mode, ChainPart { stage, policy }| {
+        if let (Some(block), Some(_), "error_pages") = (block, &rollout.partial, kind.name) {
+            block.report(
+                self.problems,
+                "refuses nothing, so there is nothing to bring in for a share of requests; remove `percent`",
+            );
+            return None;
+        }
+        let (mode, staged) = match block {
+            Some(block) => self.staged_policy(rollout, kind.name, block.pointer()),
+            None => (rollout.mode, None),
+        };
+        let step = |mode: Mode, rollout: Option<&StagedRollout>, ChainPart { stage, policy }| {
             let declared = policy.declares();
+            let mode = mode.over(declared.mode);
             Step {
                 name: kind.name,
                 kind: at,
-                mode: mode.over(declared.mode),
+                mode,
+                rollout: rollout.filter(|_| mode == Mode::Enforce).cloned(),
                 stage,
                 policy,
                 declared: Rc::new(declared),
                 place: written.clone(),
             }
         };
-        let always = always.into_iter().map(|part| step(Mode::Enforce, part));
-        let steps = always.chain(parts.into_iter().map(|part| step(mode, part)));
+        let always = always.into_iter();
+        let always = always.map(|part| step(Mode::Enforce, None, part));
+        let parts = parts.into_iter();
+        let steps = always.chain(parts.map(|part| step(mode, staged.as_ref(), part)));
         let steps = steps.collect();
         let beside = match tried {
             None => Vec::new(),
@@ -406,10 +516,13 @@ impl Document<'_> {
         | Compile::Shadowed(read)
         | Compile::Everywhere { object: read, .. }) = kind.compile
         else {
-            node.report(
-                context.problems,
-                "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`",
-            );
+            let instead = match kind.compile {
+                Compile::Flag(_) => {
+                    "is for all or nothing: add `mode: \"shadow\"` to a route that has it"
+                }
+                _ => "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`",
+            };
+            node.report(context.problems, instead);
             return None;
         };
         let mut fields = node.fields(context.problems)?;
@@ -440,6 +553,7 @@ impl Document<'_> {
             name: policy::name(at),
             kind: at,
             mode: Mode::Shadow,
+            rollout: None,
             stage,
             declared: Rc::new(policy.declares()),
             policy,
@@ -463,7 +577,13 @@ fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
         let kind = policy::LIST.get(step.kind);
         kind.is_some_and(|kind| kind.role.asks_for_credentials())
     };
-    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    let mut modes = steps.iter().filter(authenticates).map(|step| {
+        // Where it is in force for some, of the others nobody need be known.
+        match step.is_always_enforced() {
+            true => Mode::Enforce,
+            false => Mode::Shadow,
+        }
+    });
     // A block that is wrong leaves no steps, and has been reported.
     let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
     match (authenticated, only_shadow) {

@@ -60,6 +60,9 @@ impl Stream {
             return;
         };
         for step in &plan.steps {
+            if let Step::Edit(edits) = step {
+                edits.iter().all(|edit| edit.changes(each));
+            }
             if let (Step::Token { strips, .. }, Some(accepted)) = (step, &planned.accepted) {
                 if let Some(name) = strips {
                     each(PlannedChange::Remove(name.as_str()));

@@ -227,6 +227,7 @@ impl Stream {
                 }
                 Step::Limit(each) => limit = Some((index, each)),
                 Step::Count(counter) => note(&mut counters, index, Some(*counter)),
+                Step::Edit(_) => {}
             }
         }
         let claims = judged.accepted.as_ref();

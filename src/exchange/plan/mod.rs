@@ -69,6 +69,8 @@ pub enum Step {
     Limit(Rc<dyn Limit>),
     /// Nothing is asked; this is counted.
     Count(Counter),
+    /// Nothing is asked; this is changed.
+    Edit(Rc<[Edit]>),
 }
 
 /// A case that requests are of.

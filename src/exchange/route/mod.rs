@@ -74,6 +74,15 @@ impl RequestMatcher {
         let methods = fields.or_default("methods", Vec::new(), problems, |node, problems| {
             node.list(problems, read_own_method)
         });
+        let head = fields.optional("head");
+        let takes_head = head.as_ref().map(|node| node.boolean(problems));
+        if let (Some(node), Some(methods)) = (&head, &methods) {
+            report_head(node, methods, problems);
+        }
+        let methods = methods.map(|methods| match takes_head {
+            Some(Some(false)) => methods,
+            _ => with_head(methods),
+        });
         let headers = fields.or_default("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 Condition::read(item, &LANGUAGE, problems)
@@ -273,6 +282,26 @@ fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderNa
         return None;
     }
     read_header_name(node, problems)
+}
+
+/// `GET` stands for `HEAD` as well, which asks for the same without its content (RFC 9110 §9.3.2).
+pub fn with_head(mut methods: Vec<String>) -> Vec<String> {
+    let has = |name: &str| methods.iter().any(|method| method == name);
+    if has("GET") && !has("HEAD") {
+        methods.push("HEAD".to_owned());
+    }
+    methods
+}
+
+/// Reports a `head` that says nothing, or the opposite of `methods`.
+fn report_head(node: &Node<'_>, methods: &[String], problems: &mut Problems) {
+    let has = |name: &str| methods.iter().any(|method| method == name);
+    let reason = match (has("GET"), has("HEAD")) {
+        (_, true) => "`methods` names HEAD already; remove one of them",
+        (false, _) => "goes with GET in `methods`, and that does not name it; remove it",
+        (true, false) => return,
+    };
+    node.report(problems, reason);
 }
 
 /// A method of a route.

@@ -22,7 +22,6 @@ use super::decision::{Decision, Fallback, decide};
 use super::index::RuleIndex;
 use super::request::{Head, HeadContext};
 use super::rule::AccessRule;
-use super::share::ShareOfCaller;
 use super::testing::rules_by;
 use crate::rate_limits::random::Random;
 
@@ -110,8 +109,8 @@ fn decided(
 ) -> [(&'static str, Option<String>); 2] {
     with_head(request, letter_case, |head, facts| {
         let host = MemoryHost::new();
-        let caller = ShareOfCaller::new(facts, &host);
-        let in_force = |rule: &&AccessRule| caller.meets(rule);
+        let subject = RolloutSubject::new(facts, head.request().headers, &host);
+        let in_force = |rule: &&AccessRule| rule.is_met_by(&subject);
         let all = rules.iter().map(|rule| &**rule).filter(in_force);
         let slow = told(decide(all, fallback, head));
         let places = index.candidates(head);
