@@ -84,7 +84,10 @@ impl Rollout {
         };
         let Some(node) = percent else {
             if let Some(by) = by {
-                by.report(problems, "says nothing without `percent`; add it, or remove this");
+                by.report(
+                    problems,
+                    "says nothing without `percent`; add it, or remove this",
+                );
                 return None;
             }
             return mode.map(Self::of);
@@ -113,7 +116,10 @@ impl RolloutKey {
     fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let Json::Object(_) = node.json() else {
             let choices = ["caller", "address", "request"];
-            let place = choices.iter().enumerate().map(|(place, name)| (*name, place));
+            let place = choices
+                .iter()
+                .enumerate()
+                .map(|(place, name)| (*name, place));
             let place: Vec<(&str, usize)> = place.collect();
             return Some(match node.choice(problems, &place)? {
                 0 => RolloutKey::Caller,
@@ -282,7 +288,8 @@ mod tests {
         assert_eq!(read(r#"{"percent": 0}"#), Some(Rollout::of(Mode::Shadow)));
         let all = read(r#"{"percent": 100, "percent_by": "request"}"#);
         assert_eq!(all, Some(Rollout::of(Mode::Enforce)));
-        let some = read(r#"{"mode": "enforce", "percent": 1, "percent_by": {"header": "x-tenant"}}"#);
+        let some =
+            read(r#"{"mode": "enforce", "percent": 1, "percent_by": {"header": "x-tenant"}}"#);
         assert!(some.unwrap().partial.unwrap().header().is_some());
         for wrong in [
             r#"{"percent": 101}"#,

@@ -144,4 +144,3 @@ impl Policy for Maintenance {
         self.allow.declares()
     }
 }
-

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use crate::written::{FieldRules, Filled, Filling, RuleSet, Template, alike};
-use portcullis_document::{Fields, Quoted};
 use portcullis_document::header::{OVERRIDES, has_meaning_in_requests};
+use portcullis_document::{Fields, Quoted};
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
@@ -48,9 +48,9 @@ const RULES: RuleSet = RuleSet { refuses };
 fn refuses(name: &HeaderName, value: Option<&Template>) -> Option<&'static str> {
     let is = |each: &&str| are_alike(each.as_bytes(), name.as_str().as_bytes());
     match value {
-        Some(_) if OVERRIDES.iter().any(|each| is(&each)) => {
-            Some("names another method or path than those that have been judged; it can be removed alone")
-        }
+        Some(_) if OVERRIDES.iter().any(|each| is(&each)) => Some(
+            "names another method or path than those that have been judged; it can be removed alone",
+        ),
         Some(value) if value.constant().is_none() && has_meaning_in_requests(name) => Some(
             "has a meaning of its own, and a client's own is removed from every request where the filter fills it; choose another name",
         ),
@@ -64,7 +64,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         let name = Quoted(field.name.as_str()).to_string();
         context.problems.report(
             &fields.pointer().member("add_if_absent"),
-            format_args!("{name} tells who calls, and a client could send its own; write it into `set`"),
+            format_args!(
+                "{name} tells who calls, and a client could send its own; write it into `set`"
+            ),
         );
         return None;
     }
@@ -99,7 +101,8 @@ impl RequestHeaders {
                 Filled::Value(value) => edits.push(Edit::Set(field.name.clone(), value)),
                 Filled::Absent => edits.push(Edit::Remove(field.name.clone())),
                 Filled::Unwritable => {
-                    let detail = Detail::default().and("header", Fact::trusted(field.name.as_str()));
+                    let detail =
+                        Detail::default().and("header", Fact::trusted(field.name.as_str()));
                     return Err(Refusal::new(&VALUE).because(detail));
                 }
             }
@@ -170,7 +173,11 @@ impl Policy for RequestHeaders {
     }
 
     fn declares(&self) -> Declaration {
-        let filled = self.rules.set.iter().filter(|field| field.constant.is_none());
+        let filled = self
+            .rules
+            .set
+            .iter()
+            .filter(|field| field.constant.is_none());
         let names = self.rules.names();
         let names = names.map(|name| (name.clone(), self.rules.at.clone()));
         Declaration {

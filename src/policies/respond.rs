@@ -172,7 +172,10 @@ fn read_content(
     Some((Some(media_type), content.bytes))
 }
 
-fn read_headers(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<(HeaderName, HeaderValue)>> {
+fn read_headers(
+    node: &Node<'_>,
+    problems: &mut Problems,
+) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let mut all = Some(Vec::new());
     for (written, node) in node.members(problems)? {
         let name = changeable(&node, HeaderName::parse(written), problems);

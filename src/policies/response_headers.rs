@@ -47,8 +47,14 @@ const OF_OTHERS: [(&str, &str); 26] = [
     ("x-frame-options", SECURITY),
     ("x-permitted-cross-domain-policies", SECURITY),
     ("x-xss-protection", SECURITY),
-    ("set-cookie", "stands for every cookie that the service sets; let the service set cookies, or `security_headers.cookies` add what they lack"),
-    ("vary", "says what caches go by, and other blocks add to it; let the service say it"),
+    (
+        "set-cookie",
+        "stands for every cookie that the service sets; let the service set cookies, or `security_headers.cookies` add what they lack",
+    ),
+    (
+        "vary",
+        "says what caches go by, and other blocks add to it; let the service say it",
+    ),
     ("www-authenticate", OWN),
     ("retry-after", OWN),
     ("ratelimit", OWN),
@@ -58,8 +64,14 @@ const OF_OTHERS: [(&str, &str); 26] = [
     ("x-ratelimit-reset", OWN),
     ("allow", OWN),
     ("date", OWN),
-    ("content-type", "says how the content is read, and refusals have another than the service; let the service say it"),
-    ("location", "says where the response leads; a redirect of one's own is `respond`"),
+    (
+        "content-type",
+        "says how the content is read, and refusals have another than the service; let the service say it",
+    ),
+    (
+        "location",
+        "says where the response leads; a redirect of one's own is `respond`",
+    ),
 ];
 
 const SECURITY: &str =
@@ -114,10 +126,17 @@ impl Policy for ResponseHeaders {
         let filled = seldom.map_or(&[][..], |seldom| &seldom.response_fields);
         let value = |name: &HeaderName| {
             let mut filled = filled.iter();
-            filled.find(|(each, _)| each == name).map(|(_, value)| value.clone())
+            filled
+                .find(|(each, _)| each == name)
+                .map(|(_, value)| value.clone())
         };
         let mut edits = vec![Edit::Prepared(Rc::clone(&self.constant))];
-        for field in self.rules.set.iter().filter(|field| field.constant.is_none()) {
+        for field in self
+            .rules
+            .set
+            .iter()
+            .filter(|field| field.constant.is_none())
+        {
             // What the service says under that name goes, whether or not there is a value.
             edits.push(match value(&field.name) {
                 Some(value) => Edit::Set(field.name.clone(), value),
@@ -137,7 +156,9 @@ impl Policy for ResponseHeaders {
     /// What is the same for all requests is on plans.
     fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
         self.rules.is_constant().then_some(())?;
-        draft.shapings.push(Shaping::Always(Rc::clone(&self.constant)));
+        draft
+            .shapings
+            .push(Shaping::Always(Rc::clone(&self.constant)));
         if !self.rules.add.is_empty() {
             let fields = self.rules.add.iter().filter_map(|field| {
                 Some(IfAbsent {

@@ -16,7 +16,9 @@ use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use crate::access_log::AccessLog;
 use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
-use crate::engine::{Chain, Engine, Mode, Overrides, Requests, Route, ShownFields, StagedRollout, Step};
+use crate::engine::{
+    Chain, Engine, Mode, Overrides, Requests, Route, ShownFields, StagedRollout, Step,
+};
 use crate::explain::Explain;
 use crate::metrics;
 use crate::metrics::MetricsConfig;
@@ -352,7 +354,8 @@ fn draws(routes: &[Route], fallback: &Chain, whole: Option<&StagedRollout>) -> b
     let of_routes = routes.iter().filter_map(|route| route.rollout.as_ref());
     let of_steps = steps(routes, fallback).filter_map(|step| step.rollout.as_ref());
     let mut staged = whole.into_iter().chain(of_routes).chain(of_steps);
-    let mut all = chains(routes, fallback).flat_map(|chain| chain.steps.iter().chain(&chain.beside));
+    let mut all =
+        chains(routes, fallback).flat_map(|chain| chain.steps.iter().chain(&chain.beside));
     staged.any(|each| each.share.draws()) || all.any(|step| step.declared.draws)
 }
 

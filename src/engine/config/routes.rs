@@ -520,7 +520,9 @@ impl Document<'_> {
                 Compile::Flag(_) => {
                     "is for all or nothing: add `mode: \"shadow\"` to a route that has it"
                 }
-                _ => "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`",
+                _ => {
+                    "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`"
+                }
             };
             node.report(context.problems, instead);
             return None;

@@ -16,7 +16,9 @@ impl RolloutState {
     /// Whether that part is in force; none if it is not for a share of requests, or nobody has asked yet.
     pub fn get(&self, part: &str) -> Option<bool> {
         let mut parts = self.parts.iter();
-        parts.find(|(name, _)| *name == part).map(|(_, is_in)| *is_in)
+        parts
+            .find(|(name, _)| *name == part)
+            .map(|(_, is_in)| *is_in)
     }
 
     /// Notes whether that part is in force.

@@ -190,7 +190,14 @@ impl Judge<'_> {
         for (index, step) in steps {
             self.try_before(chain, Some(step.stage), exchange, &effort);
             let (staged, headers) = (step.rollout.as_ref(), exchange.request.headers);
-            sample(self.sampled, step.name, staged, exchange.facts, headers, host);
+            sample(
+                self.sampled,
+                step.name,
+                staged,
+                exchange.facts,
+                headers,
+                host,
+            );
             let mode = mode(self.engine, self.sampled, step);
             let edits_before = exchange.edits.len();
             let before = self.times.before(host);

@@ -174,14 +174,12 @@ impl Stream {
     /// The policies that hear of the service's response.
     fn hearing<'e>(&self, engine: &'e Engine) -> impl Iterator<Item = &'e dyn Policy> {
         let passes = self.passes();
-        let asked = self
-            .chain(engine)
-            .steps
-            .iter()
-            .filter(move |step| match self.mode_of_document(engine) {
+        let asked = self.chain(engine).steps.iter().filter(move |step| {
+            match self.mode_of_document(engine) {
                 Mode::Enforce => self.mode_of(engine, step) == Mode::Enforce,
                 Mode::Shadow => passes,
-            });
+            }
+        });
         asked.map(|step| &*step.policy)
     }
 

@@ -165,10 +165,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         UnknownLength::Pass,
         problems,
         |node, problems| {
-            let choices = [
-                ("pass", UnknownLength::Pass),
-                ("hold", UnknownLength::Hold),
-            ];
+            let choices = [("pass", UnknownLength::Pass), ("hold", UnknownLength::Hold)];
             node.choice(problems, &choices)
         },
     );

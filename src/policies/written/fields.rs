@@ -211,7 +211,9 @@ fn claim(
         let other = Quoted(other.as_str()).to_string();
         node.report(
             context.problems,
-            format_args!("this block names {other} already, and services read both as one; keep one of them"),
+            format_args!(
+                "this block names {other} already, and services read both as one; keep one of them"
+            ),
         );
         return None;
     }

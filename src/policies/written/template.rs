@@ -114,7 +114,9 @@ impl Template {
                 text.push('}');
                 rest = after;
             } else {
-                let inner = from.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+                let inner = from
+                    .strip_prefix('{')
+                    .and_then(|inner| inner.split_once('}'));
                 let Some((name, after)) = inner else {
                     return Err("has a brace that belongs to no place; a brace that stands for itself is written twice".to_owned());
                 };
@@ -289,7 +291,10 @@ impl Source {
         }
         let names = PLAIN.iter().map(|(plain, _)| *plain);
         let near = DidYouMean(name, names.clone());
-        let all: Vec<&str> = ["claim.<name>", "path.<variable>"].into_iter().chain(names).collect();
+        let all: Vec<&str> = ["claim.<name>", "path.<variable>"]
+            .into_iter()
+            .chain(names)
+            .collect();
         Err(format!(
             "{} is no place that a request fills{near}; there are {}",
             Quoted(name),
@@ -334,21 +339,25 @@ impl Source {
                 let mut readings = request.target.readings();
                 let values = |reading: &str| {
                     let variables = path.variables()?;
-                    variables.value(name, reading).map(|value| value.into_owned())
+                    variables
+                        .value(name, reading)
+                        .map(|value| value.into_owned())
                 };
                 let first = readings.next().and_then(|(path, _)| values(path));
                 // What servers may read in two ways is written in none.
                 match first {
-                    Some(first) if readings.all(|(path, _)| values(path).as_ref() == Some(&first)) => {
+                    Some(first)
+                        if readings.all(|(path, _)| values(path).as_ref() == Some(&first)) =>
+                    {
                         written(first.as_bytes())
                     }
                     Some(_) => Filled::Unwritable,
                     None => Filled::Absent,
                 }
             }
-            Source::ClientAddress => facts
-                .client(*host)
-                .map_or(Filled::Absent, |client| written(client.to_string().as_bytes())),
+            Source::ClientAddress => facts.client(*host).map_or(Filled::Absent, |client| {
+                written(client.to_string().as_bytes())
+            }),
             Source::RequestId => {
                 let id = request.headers.one("x-request-id").ok().flatten();
                 match id.map(usable_id) {
@@ -360,7 +369,12 @@ impl Source {
             Source::Method => written(request.method().as_bytes()),
             Source::Host => written(request.host().as_bytes()),
             Source::RawPath => {
-                let raw = request.headers.one(":path").ok().flatten().unwrap_or_default();
+                let raw = request
+                    .headers
+                    .one(":path")
+                    .ok()
+                    .flatten()
+                    .unwrap_or_default();
                 let path = raw.split(|b| matches!(b, b'?' | b'#')).next();
                 match path.unwrap_or_default() {
                     path @ [b'/', ..] => written(path),
@@ -455,10 +469,29 @@ mod tests {
 
     #[test]
     fn places_are_a_closed_list() {
-        for good in ["", "a", "{{}}", "a{caller}b", "{claim.sub}", "{claim./a/b}", "{path.id}"] {
+        for good in [
+            "",
+            "a",
+            "{{}}",
+            "a{caller}b",
+            "{claim.sub}",
+            "{claim./a/b}",
+            "{path.id}",
+        ] {
             assert!(fits(good, Use::Field), "{good}");
         }
-        for wrong in ["{", "}", "{}", "{a", "a}", "{header.x}", "{claim.}", "{path.}", "{{}", "{CALLER}"] {
+        for wrong in [
+            "{",
+            "}",
+            "{}",
+            "{a",
+            "a}",
+            "{header.x}",
+            "{claim.}",
+            "{path.}",
+            "{{}",
+            "{CALLER}",
+        ] {
             assert!(!fits(wrong, Use::Field), "{wrong}");
         }
         let braces = Template::parse("{{a}}").unwrap();
@@ -473,7 +506,10 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let variable = Source::Variable("id".into());
-        assert_eq!(encoded(variable, b"a/b?c#d\\e%\xc3"), "a/b%3Fc%23d%5Ce%25%C3");
+        assert_eq!(
+            encoded(variable, b"a/b?c#d\\e%\xc3"),
+            "a/b%3Fc%23d%5Ce%25%C3"
+        );
         assert_eq!(encoded(Source::Caller, b"a/b@c"), "a%2Fb%40c");
         assert_eq!(encoded(Source::RawPath, b"/%2e@x\"<"), "/%2e@x%22%3C");
     }
