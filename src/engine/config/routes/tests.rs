@@ -32,6 +32,7 @@ fn problems_of(wrong: Option<&str>) -> Vec<String> {
         template: None,
         is_matched: true,
         defaults: Vec::new(),
+        rollouts: Vec::new(),
         notes: &mut notes,
         problems: &mut problems,
     };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use portcullis_exchange::exchange::{Facts, Request};
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
+use portcullis_exchange::rollout::RolloutSubject;
 use portcullis_exchange::target::{Ambiguous, Authority, LetterCase, PathRules, Target};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
