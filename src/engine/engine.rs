@@ -2,6 +2,7 @@
 
 mod requests;
 mod shown;
+mod staged;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,7 +21,6 @@ use portcullis_exchange::fetched::Fetched;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
-use portcullis_exchange::rollout::{PartialRollout, RolloutCounts};
 use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
 use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Variable};
 use portcullis_exchange::target::PathRules;
@@ -33,6 +33,7 @@ use portcullis_wire::sort;
 
 pub use self::requests::{Overrides, Requests};
 pub use self::shown::ShownFields;
+pub use self::staged::StagedRollout;
 pub use portcullis_exchange::enforcement::Mode;
 
 /// A compiled document. INVARIANT: it depends on the document's bytes alone, and never changes.
@@ -85,15 +86,6 @@ pub struct Route {
     /// For which share of its requests it is in force, if neither for all nor for none.
     pub rollout: Option<StagedRollout>,
     pub chain: Chain,
-}
-
-/// Something that is in force for a share of requests, and in shadow mode for the others.
-#[derive(Clone, Debug)]
-pub struct StagedRollout {
-    pub share: PartialRollout,
-    /// What shares are drawn with: other names have other requests in theirs.
-    pub name: Rc<str>,
-    pub counts: Rc<RolloutCounts>,
 }
 
 /// Parts of policies in running order.

@@ -5,6 +5,7 @@ mod blocks;
 mod document;
 #[cfg(test)]
 mod faults;
+mod fit;
 mod lint;
 mod plan;
 mod reach;

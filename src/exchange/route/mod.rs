@@ -3,20 +3,23 @@
 mod cover;
 mod index;
 mod lint;
+mod method;
 mod path;
 
 use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
+pub use self::method::{read_method, stands_for_every_method, with_head};
+use self::method::{read_own_method, report_head};
 pub use self::path::{PathPattern, PathTemplate, read_path};
 pub use crate::condition::Undecidable;
 pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
-use portcullis_document::{DidYouMean, Node, Problems, Quoted};
-use portcullis_wire::headers::{HeaderName, is_token_byte};
+use portcullis_document::{Node, Problems};
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::regex::TooCostly;
 
@@ -282,65 +285,6 @@ fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderNa
         return None;
     }
     read_header_name(node, problems)
-}
-
-/// `GET` stands for `HEAD` as well, which asks for the same without its content (RFC 9110 §9.3.2).
-pub fn with_head(mut methods: Vec<String>) -> Vec<String> {
-    let has = |name: &str| methods.iter().any(|method| method == name);
-    if has("GET") && !has("HEAD") {
-        methods.push("HEAD".to_owned());
-    }
-    methods
-}
-
-/// Reports a `head` that says nothing, or the opposite of `methods`.
-fn report_head(node: &Node<'_>, methods: &[String], problems: &mut Problems) {
-    let has = |name: &str| methods.iter().any(|method| method == name);
-    let reason = match (has("GET"), has("HEAD")) {
-        (_, true) => "`methods` names HEAD already; remove one of them",
-        (false, _) => "goes with GET in `methods`, and that does not name it; remove it",
-        (true, false) => return,
-    };
-    node.report(problems, reason);
-}
-
-/// A method of a route.
-fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let written = node.json().as_str().unwrap_or_default();
-    if let Some(reason) = lint::every_method(written) {
-        node.report(problems, reason);
-        return None;
-    }
-    read_method(node, problems)
-}
-
-/// Whether something that is written as a method is meant to stand for all.
-pub fn stands_for_every_method(written: &str) -> bool {
-    lint::every_method(written).is_some()
-}
-
-/// Reads a method; one of the usual ones must be in upper case.
-pub fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    const USUAL: [&str; 9] = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
-    ];
-    let method = node.non_empty(problems)?;
-    if !method.bytes().all(is_token_byte) {
-        node.report(
-            problems,
-            format_args!("is not a method{}", DidYouMean(method, USUAL.into_iter())),
-        );
-        return None;
-    }
-    let upper = method.to_ascii_uppercase();
-    if method != upper && USUAL.contains(&upper.as_str()) {
-        node.report(
-            problems,
-            format_args!("methods are upper case; write {}", Quoted(&upper)),
-        );
-        return None;
-    }
-    Some(method.to_owned())
 }
 
 #[cfg(test)]
