@@ -2,6 +2,7 @@
 
 mod requests;
 mod shown;
+mod staged;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,12 +35,17 @@ use portcullis_wire::sort;
 
 pub use self::requests::{Overrides, Requests};
 pub use self::shown::ShownFields;
+pub use self::staged::StagedRollout;
 pub use portcullis_exchange::enforcement::Mode;
 
 /// A compiled document. INVARIANT: it depends on the document's bytes alone, and never changes.
 #[derive(Debug)]
 pub struct Engine {
     pub mode: Mode,
+    /// For which share of requests it is in force, if neither for all nor for none.
+    pub rollout: Option<StagedRollout>,
+    /// Whether a number is drawn for each request, for what goes by that.
+    pub draws: bool,
     pub routes: Vec<Route>,
     /// Where to look for the route of a path.
     pub paths: PathIndex,
@@ -81,6 +87,8 @@ pub struct Route {
     pub matcher: RequestMatcher,
     /// Whether it asks for no credentials.
     pub is_open: bool,
+    /// For which share of its requests it is in force, if neither for all nor for none.
+    pub rollout: Option<StagedRollout>,
     pub chain: Chain,
 }
 
@@ -195,6 +203,8 @@ pub struct Step {
     /// The place of its policy, as [`portcullis_policies::name`] has it.
     pub kind: usize,
     pub mode: Mode,
+    /// For which share of requests it is in force, if its mode says so and not for all.
+    pub rollout: Option<StagedRollout>,
     pub stage: Stage,
     pub policy: Rc<dyn Policy>,
     /// What that says of itself.
@@ -204,6 +214,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether what it says is carried out for every request, unless the document or its route is not in force.
+    pub fn is_always_enforced(&self) -> bool {
+        self.mode == Mode::Enforce && self.rollout.is_none()
+    }
+
     /// Whether it is to write nothing in that mode.
     pub fn only_looks(&self, mode: Mode) -> bool {
         mode == Mode::Shadow && self.declared.only_looks_in_shadow

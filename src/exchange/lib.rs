@@ -30,6 +30,7 @@ pub mod policy;
 pub mod principal;
 pub mod proof;
 pub mod refusal;
+pub mod rollout;
 pub mod route;
 pub mod section;
 pub mod seed;

@@ -8,11 +8,13 @@ mod authn;
 pub mod concurrency;
 pub mod cors;
 pub mod csrf;
+pub mod deny;
 pub mod deny_patterns;
 pub mod error_pages;
 mod fetched_list;
 pub mod forms;
 pub mod https;
+pub mod maintenance;
 mod named;
 mod networks;
 pub mod openapi;
@@ -23,11 +25,15 @@ mod places;
 pub mod protected_resource;
 pub mod rate_limits;
 mod remote;
+pub mod request_headers;
+pub mod respond;
+pub mod response_headers;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod test_wait;
 pub mod versions;
+mod written;
 
 use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
@@ -65,7 +71,9 @@ macro_rules! kinds {
 }
 
 kinds! {
+    deny,
     https,
+    maintenance,
     jwt,
     api_key,
     certificate,
@@ -75,11 +83,14 @@ kinds! {
     access,
     rate_limits,
     concurrency,
+    respond,
     parameters,
     payload,
     openapi,
     forms,
     deny_patterns,
+    request_headers,
+    response_headers,
     sanitize_errors,
     error_pages,
     protected_resource,

@@ -86,6 +86,12 @@ pub const MEMBERS: &[Member] = &[
             });
         }
     }),
+    member("portcullis.rollout", |line, name, of| {
+        let sampled = &of.exchange.record.sampled;
+        if !sampled.is_empty() {
+            line.structure(name, |out| verdict::rollout(out, sampled));
+        }
+    }),
     named(REQUEST_ID, |line, name, of| {
         match (of.request_id, of.log.schema) {
             (None, _) => {}

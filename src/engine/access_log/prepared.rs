@@ -250,6 +250,7 @@ impl AccessLog {
             | "portcullis.errors"
             | "portcullis.waited_us"
             | "portcullis.shadow"
+            | "portcullis.rollout"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
             | super::line::CUT => None,

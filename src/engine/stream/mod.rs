@@ -11,6 +11,7 @@ mod planned;
 mod planned_answer;
 mod planned_head;
 mod response;
+mod rollout;
 mod settle;
 mod summary;
 mod waiting;
@@ -163,6 +164,7 @@ impl Stream {
             return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);
         };
         self.start_explain(&engine, host);
+        self.sample_document(&engine, host);
         let place = ResumePoint::head(merge(&engine, &mut self.headers), body);
         let judgement = self.judge_head(&engine, place, None, host);
         self.settle_head(&engine, judgement, host)
@@ -184,6 +186,7 @@ impl Stream {
             body: place.body,
             beside: &mut self.beside,
             times: &mut self.times,
+            sampled: &mut self.decision.sampled,
             noted: Vec::new(),
             awaiting: Vec::new(),
             skipped: Vec::new(),

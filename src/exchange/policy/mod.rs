@@ -52,6 +52,8 @@ pub enum Compile {
     Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
     /// The same, and its `mode` is `shadow` unless it says otherwise.
     Shadowed(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
+    /// `true`, or `false` for nothing.
+    Flag(fn(&mut Context<'_>) -> Vec<ChainPart>),
     /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
     /// block, for what the document says once for all routes.
     List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>),

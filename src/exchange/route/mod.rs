@@ -3,6 +3,7 @@
 mod cover;
 mod index;
 mod lint;
+mod method;
 mod path;
 mod version;
 
@@ -10,6 +11,8 @@ use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
+pub use self::method::{read_method, stands_for_every_method, with_head};
+use self::method::{read_own_method, report_head};
 pub use self::path::{PathPattern, PathTemplate, read_path};
 use self::version::VersionName;
 pub use crate::condition::Undecidable;
@@ -18,8 +21,8 @@ use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, V
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
 use crate::versions::VersionScheme;
-use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
-use portcullis_wire::headers::{HeaderName, is_token_byte};
+use portcullis_document::{Node, Pointer, Problems};
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::regex::TooCostly;
 
@@ -78,6 +81,15 @@ impl RequestMatcher {
         });
         let methods = fields.or_default("methods", Vec::new(), problems, |node, problems| {
             node.list(problems, read_own_method)
+        });
+        let head = fields.optional("head");
+        let takes_head = head.as_ref().map(|node| node.boolean(problems));
+        if let (Some(node), Some(methods)) = (&head, &methods) {
+            report_head(node, methods, problems);
+        }
+        let methods = methods.map(|methods| match takes_head {
+            Some(Some(false)) => methods,
+            _ => with_head(methods),
         });
         let headers = fields.or_default("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
@@ -299,45 +311,6 @@ fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderNa
         return None;
     }
     read_header_name(node, problems)
-}
-
-/// A method of a route.
-fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let written = node.json().as_str().unwrap_or_default();
-    if let Some(reason) = lint::every_method(written) {
-        node.report(problems, reason);
-        return None;
-    }
-    read_method(node, problems)
-}
-
-/// Whether something that is written as a method is meant to stand for all.
-pub fn stands_for_every_method(written: &str) -> bool {
-    lint::every_method(written).is_some()
-}
-
-/// Reads a method; one of the usual ones must be in upper case.
-pub fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    const USUAL: [&str; 9] = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
-    ];
-    let method = node.non_empty(problems)?;
-    if !method.bytes().all(is_token_byte) {
-        node.report(
-            problems,
-            format_args!("is not a method{}", DidYouMean(method, USUAL.into_iter())),
-        );
-        return None;
-    }
-    let upper = method.to_ascii_uppercase();
-    if method != upper && USUAL.contains(&upper.as_str()) {
-        node.report(
-            problems,
-            format_args!("methods are upper case; write {}", Quoted(&upper)),
-        );
-        return None;
-    }
-    Some(method.to_owned())
 }
 
 #[cfg(test)]

@@ -79,11 +79,21 @@ pub struct Payload {
     needs_body: Vec<String>,
     forbids_body: Vec<String>,
     upgrades: Upgrades,
+    unknown_length: UnknownLength,
     json: Option<Limits>,
     schema: Option<SchemaCheck>,
     /// In its place, by media type; none where nothing is asked.
     schemas: Vec<(MediaRange, Option<SchemaCheck>)>,
     inspection: Inspection,
+}
+
+/// What becomes of a body of which nothing need be seen, and whose length is not known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UnknownLength {
+    /// It passes while it is counted, and is cut at the bound.
+    Pass,
+    /// It is held until its length is known.
+    Hold,
 }
 
 /// What is declared of the bodies of one method.
@@ -150,6 +160,15 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         ];
         node.choice(problems, &choices)
     });
+    let unknown_length = fields.or_default(
+        "unknown_length",
+        UnknownLength::Pass,
+        problems,
+        |node, problems| {
+            let choices = [("pass", UnknownLength::Pass), ("hold", UnknownLength::Hold)];
+            node.choice(problems, &choices)
+        },
+    );
     let (needs_body, forbids_body) = (needs_body?, forbids_body?);
     if let Some(both) = needs_body.iter().find(|name| forbids_body.contains(name)) {
         problems.report(
@@ -165,6 +184,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         needs_body,
         forbids_body,
         upgrades: upgrades?,
+        unknown_length: unknown_length?,
         json: json?,
         schema: schema?,
         schemas: Vec::new(),
@@ -275,6 +295,7 @@ impl Payload {
             needs_body: named(required == Some(true)),
             forbids_body: named(required.is_none()),
             upgrades: Upgrades::Refuse,
+            unknown_length: UnknownLength::Pass,
             json: Some(json),
             schema: None,
             schemas,
@@ -414,6 +435,15 @@ impl Payload {
         with_hint(refusal, "accept", &names.join(", "))
     }
 
+    /// What must be seen of the rest of a body of which some has come. Where its length had to be known, that was
+    /// to tell whether there is one at all.
+    fn need_of_rest(&self, body: &RequestBody<'_>) -> BodyNeed {
+        match (body.need, self.unknown_length) {
+            (BodyNeed::Size, UnknownLength::Pass) if body.progress.size > 0 => BodyNeed::Count,
+            (need, _) => need,
+        }
+    }
+
     /// Judges what has come of a body.
     fn judge(&self, body: &mut RequestBody<'_>) -> Result<(), Refusal> {
         let (headers, size) = (body.request, body.progress.size);
@@ -507,7 +537,7 @@ impl Policy for Payload {
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
             (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
-            (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
+            (Ok(()), BodyState::Open) => Verdict::AwaitBody(self.need_of_rest(body)),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }
     }

@@ -176,6 +176,7 @@ fn counters_are_all_listed() {
 fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
     let document = json!({
         "version": 1,
+        "percent": 50,
         "providers": { "corp": {
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
@@ -190,7 +191,8 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
         "versions": { "in": [{ "header": "api-version" }], "known": { "v7": { "sunset": 1 } } },
-        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
+        "routes": [{ "name": "all", "percent": 50, "match": {}, "jwt": { "provider": "corp" },
+            "payload": { "max_bytes": 1, "percent": 50 }, "rate_limits": [{
             "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
         }], "concurrency": { "name": "each", "key": [], "max": 1 }, "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
     });
@@ -205,6 +207,8 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         let name = name.replace(".central.", ".<list>.");
         let name = name.replace(".some.", ".<rule>.");
         let name = name.replace(".document.v7.", ".<api>.<version>.");
+        let name = name.replace("rollout.route.all.", "rollout.route.<route>.");
+        let name = name.replace("rollout.policy.payload.", "rollout.policy.<policy>.");
         format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
     };
     gauges.map(|gauge| pattern(gauge.name())).collect()
