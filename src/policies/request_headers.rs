@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::written::{FieldRules, Filled, Filling, RuleSet, Template, alike};
+use crate::written::{FieldRules, Filled, Filling, RuleSet, ValueTemplate, alike};
 use portcullis_document::header::{OVERRIDES, has_meaning_in_requests};
 use portcullis_document::{Fields, Quoted};
 use portcullis_exchange::edit::Edit;
@@ -45,7 +45,7 @@ struct RequestHeaders {
 
 const RULES: RuleSet = RuleSet { refuses };
 
-fn refuses(name: &HeaderName, value: Option<&Template>) -> Option<&'static str> {
+fn refuses(name: &HeaderName, value: Option<&ValueTemplate>) -> Option<&'static str> {
     let is = |each: &&str| are_alike(each.as_bytes(), name.as_str().as_bytes());
     match value {
         Some(_) if OVERRIDES.iter().any(|each| is(&each)) => Some(

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::written::{Filled, Filling, Template, Use};
+use crate::written::{Filled, Filling, ValueTemplate, ValueUse};
 use portcullis_document::header::changeable;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::Exchange;
@@ -44,7 +44,7 @@ struct Respond {
     status: u16,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Rc<[u8]>,
-    redirect: Option<(HeaderName, Template)>,
+    redirect: Option<(HeaderName, ValueTemplate)>,
     path: RoutePath,
 }
 
@@ -57,7 +57,7 @@ struct Content {
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
     let redirect = match fields.optional("redirect") {
         None => Some(None),
-        Some(node) => Template::read(&node, Use::Location, context).map(Some),
+        Some(node) => ValueTemplate::read(&node, ValueUse::Location, context).map(Some),
     };
     let problems = &mut *context.problems;
     let is_redirect = !matches!(redirect, Some(None));
@@ -217,7 +217,7 @@ impl Policy for Respond {
                 path: &self.path,
                 host,
             };
-            match to.fill(Use::Location, &filling) {
+            match to.fill(ValueUse::Location, &filling) {
                 Filled::Value(location) => headers.push((name.clone(), location)),
                 Filled::Absent | Filled::Unwritable => {
                     return Verdict::Refuse(Refusal::new(&VALUE));

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::written::{FieldRules, Filled, Filling, RuleSet, Template};
+use crate::written::{FieldRules, Filled, Filling, RuleSet, ValueTemplate};
 use portcullis_document::Fields;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::{Exchange, Response};
@@ -78,7 +78,7 @@ const SECURITY: &str =
     "belongs to `security_headers`, whose `set`, `remove` and `keep` say what becomes of it";
 const OWN: &str = "is written by the filter, or tells what the service did; leave it alone";
 
-fn refuses(name: &HeaderName, _: Option<&Template>) -> Option<&'static str> {
+fn refuses(name: &HeaderName, _: Option<&ValueTemplate>) -> Option<&'static str> {
     let name = name.as_str();
     if name.starts_with("access-control-") {
         return Some("belongs to `cors`");

@@ -15,8 +15,8 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NO_MEMORY;
-use portcullis_exchange::route::RequestMatcher;
 use portcullis_exchange::rollout::RolloutSubject;
+use portcullis_exchange::route::RequestMatcher;
 use portcullis_wire::effort::{self, Effort};
 
 use super::closest::closest;

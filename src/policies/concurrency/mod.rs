@@ -36,7 +36,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
 
 /// What to do when places cannot be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum OnError {
+enum WithoutPlaces {
     Deny,
     Allow,
 }
@@ -50,7 +50,7 @@ struct Concurrency {
     missing: Missing,
     max: u64,
     delay: Option<LimitDelay>,
-    on_error: OnError,
+    on_error: WithoutPlaces,
     store: Rc<PlaceStore>,
     seed: Rc<Seed>,
     counts: Rc<PlaceCounts>,
@@ -257,8 +257,8 @@ impl Concurrency {
     fn failed(&self, reason: &'static Reason, host: &dyn Host) -> Verdict {
         host.count(Event::ConcurrencyFailed.counter());
         match self.on_error {
-            OnError::Allow => Verdict::Pass,
-            OnError::Deny => self.refuse(refusals::after_a_second(reason)),
+            WithoutPlaces::Allow => Verdict::Pass,
+            WithoutPlaces::Deny => self.refuse(refusals::after_a_second(reason)),
         }
     }
 }

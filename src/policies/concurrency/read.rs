@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Concurrency, OnError};
+use super::{Concurrency, WithoutPlaces};
 use crate::places::PlaceStore;
 use crate::rate_limits::key::Key;
 use crate::rate_limits::{LimitDelay, LimitNames, Missing, SharedLimits, read_name};
@@ -31,10 +31,18 @@ pub(super) fn compile(
     });
     let missing = fields.or_default("missing", Missing::Anonymous, problems, Missing::read);
     let delay = fields.or_default("on_limit", None, problems, LimitDelay::read);
-    let on_error = fields.or_default("on_error", OnError::Deny, problems, |node, problems| {
-        let choices = [("deny", OnError::Deny), ("allow", OnError::Allow)];
-        node.choice(problems, &choices)
-    });
+    let on_error = fields.or_default(
+        "on_error",
+        WithoutPlaces::Deny,
+        problems,
+        |node, problems| {
+            let choices = [
+                ("deny", WithoutPlaces::Deny),
+                ("allow", WithoutPlaces::Allow),
+            ];
+            node.choice(problems, &choices)
+        },
+    );
     let max_entries = fields.or_default("max_entries", None, problems, |node, problems| {
         node.integer(problems, 1..=1 << 24).map(Some)
     });

@@ -7,6 +7,7 @@ mod json;
 pub mod refusals;
 mod responses;
 mod schema;
+mod unknown_length;
 pub(super) mod untold;
 
 use self::arriving::Coming;
@@ -20,6 +21,7 @@ use self::refusals::{
 pub(super) use self::responses::Expected;
 pub use self::responses::Responses;
 use self::schema::SchemaCheck;
+use self::unknown_length::UnknownLength;
 use self::untold::{Declared, begins_like_json};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::body::{BodyNeed, Inspection, NoBytes, RequestBody};
@@ -87,15 +89,6 @@ pub struct Payload {
     inspection: Inspection,
 }
 
-/// What becomes of a body of which nothing need be seen, and whose length is not known beforehand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum UnknownLength {
-    /// It passes while it is counted, and is cut at the bound.
-    Pass,
-    /// It is held until its length is known.
-    Hold,
-}
-
 /// What is declared of the bodies of one method.
 pub struct BodyRules<'r> {
     /// The method.
@@ -160,15 +153,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         ];
         node.choice(problems, &choices)
     });
-    let unknown_length = fields.or_default(
-        "unknown_length",
-        UnknownLength::Pass,
-        problems,
-        |node, problems| {
-            let choices = [("pass", UnknownLength::Pass), ("hold", UnknownLength::Hold)];
-            node.choice(problems, &choices)
-        },
-    );
+    let unknown_length = UnknownLength::read(fields, problems);
     let (needs_body, forbids_body) = (needs_body?, forbids_body?);
     if let Some(both) = needs_body.iter().find(|name| forbids_body.contains(name)) {
         problems.report(
@@ -435,15 +420,6 @@ impl Payload {
         with_hint(refusal, "accept", &names.join(", "))
     }
 
-    /// What must be seen of the rest of a body of which some has come. Where its length had to be known, that was
-    /// to tell whether there is one at all.
-    fn need_of_rest(&self, body: &RequestBody<'_>) -> BodyNeed {
-        match (body.need, self.unknown_length) {
-            (BodyNeed::Size, UnknownLength::Pass) if body.progress.size > 0 => BodyNeed::Count,
-            (need, _) => need,
-        }
-    }
-
     /// Judges what has come of a body.
     fn judge(&self, body: &mut RequestBody<'_>) -> Result<(), Refusal> {
         let (headers, size) = (body.request, body.progress.size);
@@ -537,7 +513,7 @@ impl Policy for Payload {
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
             (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
-            (Ok(()), BodyState::Open) => Verdict::AwaitBody(self.need_of_rest(body)),
+            (Ok(()), BodyState::Open) => Verdict::AwaitBody(self.unknown_length.need_of_rest(body)),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }
     }

@@ -20,10 +20,7 @@ impl UnknownLength {
             UnknownLength::Pass,
             problems,
             |node, problems| {
-                let choices = [
-                    ("pass", UnknownLength::Pass),
-                    ("hold", UnknownLength::Hold),
-                ];
+                let choices = [("pass", UnknownLength::Pass), ("hold", UnknownLength::Hold)];
                 node.choice(problems, &choices)
             },
         )

@@ -69,7 +69,7 @@ pub(super) fn now(host: &dyn Host) -> u64 {
 }
 
 /// What is to become of a cell.
-enum Change<T> {
+enum PlaceChange<T> {
     Write(T),
     Leave(T),
 }
@@ -120,14 +120,14 @@ impl PlaceStore {
             let is_free = sum.taken < most && (queue.is_none() || sum.waiting == 0);
             let may_wait = queue.is_some_and(|queue| sum.waiting < queue);
             if !is_free && !may_wait {
-                return Ok(Change::Leave(None));
+                return Ok(PlaceChange::Leave(None));
             }
             let own = records.own(caller.tag, holder).ok_or(())?;
             match is_free {
                 true => own.taken = own.taken.saturating_add(1),
                 false => own.waiting = own.waiting.saturating_add(1),
             }
-            Ok(Change::Write(Some(is_free)))
+            Ok(PlaceChange::Write(Some(is_free)))
         });
         let is_free = match answer {
             Ok(Some(is_free)) => is_free,
@@ -150,14 +150,14 @@ impl PlaceStore {
         let given = self.change(caller, ATTEMPTS_TO_GIVE, host, |records, _| {
             // A cell that was lost has nothing to be given back to.
             let Some(own) = records.known(caller.tag, holder) else {
-                return Ok(Change::Leave(()));
+                return Ok(PlaceChange::Leave(()));
             };
             let many = match is_waiting {
                 true => &mut own.waiting,
                 false => &mut own.taken,
             };
             *many = many.saturating_sub(1);
-            Ok(Change::Write(()))
+            Ok(PlaceChange::Write(()))
         });
         given.is_ok()
     }
@@ -169,7 +169,7 @@ impl PlaceStore {
         caller: Hashed,
         attempts: usize,
         host: &dyn Host,
-        change: impl Fn(&mut Records, PlaceSum) -> Result<Change<T>, ()>,
+        change: impl Fn(&mut Records, PlaceSum) -> Result<PlaceChange<T>, ()>,
     ) -> Result<T, PlaceAnswer> {
         let key = self.key(caller);
         let mut remembered = host.remembered(&key);
@@ -186,7 +186,7 @@ impl PlaceStore {
             let mut lapsed = 0;
             let sum = records.of(caller.tag);
             let mut changed = change(&mut records, sum);
-            if !matches!(changed, Ok(Change::Write(_))) {
+            if !matches!(changed, Ok(PlaceChange::Write(_))) {
                 if is_remembered {
                     // By that alone nobody is refused.
                     continue;
@@ -198,8 +198,8 @@ impl PlaceStore {
                 }
             }
             let value = match changed {
-                Ok(Change::Write(value)) => value,
-                Ok(Change::Leave(value)) => return Ok(value),
+                Ok(PlaceChange::Write(value)) => value,
+                Ok(PlaceChange::Leave(value)) => return Ok(value),
                 Err(()) => return Err(PlaceAnswer::Crowded),
             };
             records.trim();
@@ -292,12 +292,12 @@ impl HeldPlace {
         let holder = store.holder.number(host);
         let moved = store.change(caller, ATTEMPTS, host, |records, sum| {
             if sum.taken >= most {
-                return Ok(Change::Leave(false));
+                return Ok(PlaceChange::Leave(false));
             }
             let own = records.own(caller.tag, holder).ok_or(())?;
             own.waiting = own.waiting.saturating_sub(1);
             own.taken = own.taken.saturating_add(1);
-            Ok(Change::Write(true))
+            Ok(PlaceChange::Write(true))
         });
         let moved = matches!(moved, Ok(true));
         if moved {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::template::{Filled, Filling, Template, Use};
+use super::template::{Filled, Filling, ValueTemplate, ValueUse};
 use portcullis_document::{Fields, Node, Pointer, Quoted};
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::policy::Context;
@@ -12,7 +12,7 @@ use portcullis_wire::headers::{HeaderName, HeaderValue, Headers, are_alike};
 #[derive(Clone, Debug)]
 pub(crate) struct WrittenField {
     pub(crate) name: HeaderName,
-    pub(crate) value: Template,
+    pub(crate) value: ValueTemplate,
     /// The value, where it has no places.
     pub(crate) constant: Option<HeaderValue>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct FieldRules {
 /// Which names a block may change, and what else its values must be.
 pub(crate) struct RuleSet {
     /// Why a name cannot be changed there; none if it can. Told whether its value tells who calls.
-    pub(crate) refuses: fn(&HeaderName, Option<&Template>) -> Option<&'static str>,
+    pub(crate) refuses: fn(&HeaderName, Option<&ValueTemplate>) -> Option<&'static str>,
 }
 
 /// The most fields of one block.
@@ -103,7 +103,7 @@ impl WrittenField {
     pub(crate) fn fill(&self, filling: &Filling<'_>) -> Filled {
         match &self.constant {
             Some(value) => Filled::Value(value.clone()),
-            None => self.value.fill(Use::Field, filling),
+            None => self.value.fill(ValueUse::Field, filling),
         }
     }
 
@@ -146,7 +146,7 @@ fn read_written(
             HeaderName::parse(written),
             context.problems,
         );
-        let value = Template::read(&node, Use::Field, context);
+        let value = ValueTemplate::read(&node, ValueUse::Field, context);
         let read = name.zip(value).and_then(|(name, value)| {
             claim(&name, Some(&value), &node, rules, named, context)?;
             let constant = value.constant();
@@ -196,7 +196,7 @@ fn read_removed(
 /// Notes that the block says something of a field. None if it may not, or has done so: that has been reported.
 fn claim(
     name: &HeaderName,
-    value: Option<&Template>,
+    value: Option<&ValueTemplate>,
     node: &Node<'_>,
     rules: &RuleSet,
     named: &mut Vec<HeaderName>,

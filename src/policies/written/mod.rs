@@ -5,4 +5,4 @@ mod fields;
 mod template;
 
 pub(super) use self::fields::{FieldRules, RuleSet, alike};
-pub(super) use self::template::{Filled, Filling, Template, Use};
+pub(super) use self::template::{Filled, Filling, ValueTemplate, ValueUse};

@@ -15,19 +15,19 @@ use portcullis_wire::json::compact::Value;
 
 /// A text with places that a request fills.
 #[derive(Clone, Debug)]
-pub(crate) struct Template {
-    parts: Vec<Part>,
+pub(crate) struct ValueTemplate {
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Clone, Debug)]
-enum Part {
+enum TemplatePart {
     Text(String),
-    Place(Source),
+    Place(TemplateSource),
 }
 
 /// What fills a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+enum TemplateSource {
     Claim(ClaimPath),
     Variable(Box<str>),
     Caller,
@@ -42,7 +42,7 @@ enum Source {
 
 /// What a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum ValueUse {
     /// The value of a header field.
     Field,
     /// The address of a redirect.
@@ -74,20 +74,24 @@ pub(crate) enum Filled {
 const LONGEST: usize = 4096;
 
 /// The names of places that stand for themselves.
-const PLAIN: [(&str, Source); 8] = [
-    ("caller", Source::Caller),
-    ("client.address", Source::ClientAddress),
-    ("request.id", Source::RequestId),
-    ("request.method", Source::Method),
-    ("request.host", Source::Host),
-    ("request.path", Source::RawPath),
-    ("request.query", Source::RawQuery),
-    ("route", Source::Route),
+const PLAIN: [(&str, TemplateSource); 8] = [
+    ("caller", TemplateSource::Caller),
+    ("client.address", TemplateSource::ClientAddress),
+    ("request.id", TemplateSource::RequestId),
+    ("request.method", TemplateSource::Method),
+    ("request.host", TemplateSource::Host),
+    ("request.path", TemplateSource::RawPath),
+    ("request.query", TemplateSource::RawQuery),
+    ("route", TemplateSource::Route),
 ];
 
-impl Template {
+impl ValueTemplate {
     /// Reads one.
-    pub(crate) fn read(node: &Node<'_>, usage: Use, context: &mut Context<'_>) -> Option<Self> {
+    pub(crate) fn read(
+        node: &Node<'_>,
+        usage: ValueUse,
+        context: &mut Context<'_>,
+    ) -> Option<Self> {
         let written = node.text(context.problems)?;
         let template = match Self::parse(written) {
             Ok(template) => template,
@@ -121,21 +125,21 @@ impl Template {
                     return Err("has a brace that belongs to no place; a brace that stands for itself is written twice".to_owned());
                 };
                 if !text.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut text)));
+                    parts.push(TemplatePart::Text(std::mem::take(&mut text)));
                 }
-                parts.push(Part::Place(Source::parse(name)?));
+                parts.push(TemplatePart::Place(TemplateSource::parse(name)?));
                 rest = after;
             }
         }
         text.push_str(rest);
         if !text.is_empty() {
-            parts.push(Part::Text(text));
+            parts.push(TemplatePart::Text(text));
         }
         Ok(Self { parts })
     }
 
     /// Whether the text and its places can be what they are for. What cannot is reported.
-    fn fits(&self, node: &Node<'_>, usage: Use, context: &mut Context<'_>) -> Option<()> {
+    fn fits(&self, node: &Node<'_>, usage: ValueUse, context: &mut Context<'_>) -> Option<()> {
         if let Some(value) = self.constant()
             && let Err(error) = HeaderValue::parse(value.as_bytes())
         {
@@ -143,9 +147,9 @@ impl Template {
             return None;
         }
         let mut texts = self.parts.iter();
-        let is_text = |part: &Part| match part {
-            Part::Text(text) => HeaderValue::parse(format!("x{text}x").as_bytes()).is_ok(),
-            Part::Place(_) => true,
+        let is_text = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => HeaderValue::parse(format!("x{text}x").as_bytes()).is_ok(),
+            TemplatePart::Place(_) => true,
         };
         if !texts.all(is_text) {
             node.report(context.problems, "has a control character");
@@ -168,19 +172,19 @@ impl Template {
             }
         }
         match usage {
-            Use::Field => Some(()),
-            Use::Location => self.leads(node, context.problems),
+            ValueUse::Field => Some(()),
+            ValueUse::Location => self.leads(node, context.problems),
         }
     }
 
     /// Whether it says itself where it leads: no place may be, or be part of, the host.
     fn leads(&self, node: &Node<'_>, problems: &mut Problems) -> Option<()> {
         let first = match self.parts.first() {
-            Some(Part::Text(text)) => text.as_str(),
+            Some(TemplatePart::Text(text)) => text.as_str(),
             _ => "",
         };
         let next = self.parts.get(1);
-        let is_path_next = matches!(next, Some(Part::Place(Source::RawPath)));
+        let is_path_next = matches!(next, Some(TemplatePart::Place(TemplateSource::RawPath)));
         let authority = first
             .strip_prefix("https://")
             .or_else(|| first.strip_prefix("http://"));
@@ -195,9 +199,9 @@ impl Template {
             && !first.starts_with("//")
             && !first.starts_with("/\\")
             && (first.len() > 1 || next.is_none());
-        let is_uri = |part: &Part| match part {
-            Part::Text(text) => text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'),
-            Part::Place(_) => true,
+        let is_uri = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'),
+            TemplatePart::Place(_) => true,
         };
         if !self.parts.iter().all(is_uri) {
             node.report(problems, "must be a URI: visible ASCII without `\\`");
@@ -218,23 +222,23 @@ impl Template {
         let mut whole = String::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => whole.push_str(text),
-                Part::Place(_) => return None,
+                TemplatePart::Text(text) => whole.push_str(text),
+                TemplatePart::Place(_) => return None,
             }
         }
         Some(whole)
     }
 
-    fn places(&self) -> impl Iterator<Item = &Source> {
+    fn places(&self) -> impl Iterator<Item = &TemplateSource> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Text(_) => None,
-            Part::Place(source) => Some(source),
+            TemplatePart::Text(_) => None,
+            TemplatePart::Place(source) => Some(source),
         })
     }
 
     fn variables(&self) -> impl Iterator<Item = &str> {
         self.places().filter_map(|source| match source {
-            Source::Variable(name) => Some(&**name),
+            TemplateSource::Variable(name) => Some(&**name),
             _ => None,
         })
     }
@@ -242,17 +246,17 @@ impl Template {
     /// Whether it tells who calls.
     pub(crate) fn tells_caller(&self) -> bool {
         self.places()
-            .any(|source| matches!(source, Source::Claim(_) | Source::Caller))
+            .any(|source| matches!(source, TemplateSource::Claim(_) | TemplateSource::Caller))
     }
 
     /// The text for a request.
-    pub(crate) fn fill(&self, usage: Use, filling: &Filling<'_>) -> Filled {
+    pub(crate) fn fill(&self, usage: ValueUse, filling: &Filling<'_>) -> Filled {
         let mut whole: Vec<u8> = Vec::new();
         for part in &self.parts {
             match part {
-                Part::Text(text) => whole.extend_from_slice(text.as_bytes()),
-                Part::Place(source) => match source.bytes(filling) {
-                    Filled::Value(value) if usage == Use::Field => {
+                TemplatePart::Text(text) => whole.extend_from_slice(text.as_bytes()),
+                TemplatePart::Place(source) => match source.bytes(filling) {
+                    Filled::Value(value) if usage == ValueUse::Field => {
                         whole.extend_from_slice(value.as_bytes());
                     }
                     Filled::Value(value) => source.encode(value.as_bytes(), &mut whole),
@@ -264,7 +268,7 @@ impl Template {
             }
         }
         // One that began with "//" would be another host.
-        if usage == Use::Location && whole.starts_with(b"//") {
+        if usage == ValueUse::Location && whole.starts_with(b"//") {
             return Filled::Unwritable;
         }
         match HeaderValue::parse(&whole) {
@@ -274,19 +278,19 @@ impl Template {
     }
 }
 
-impl Source {
+impl TemplateSource {
     fn parse(name: &str) -> Result<Self, String> {
         if let Some((_, source)) = PLAIN.iter().find(|(plain, _)| *plain == name) {
             return Ok(source.clone());
         }
         if let Some(variable) = name.strip_prefix("path.").filter(|name| !name.is_empty()) {
-            return Ok(Source::Variable(variable.into()));
+            return Ok(TemplateSource::Variable(variable.into()));
         }
         if let Some(claim) = name.strip_prefix("claim.").filter(|name| !name.is_empty()) {
             let mut problems = Problems::default();
             let json = Json::String(claim.to_owned());
             return ClaimPath::read(&Node::root(&json), &mut problems)
-                .map(Source::Claim)
+                .map(TemplateSource::Claim)
                 .ok_or_else(|| format!("{} names no claim", Quoted(name)));
         }
         let names = PLAIN.iter().map(|(plain, _)| *plain);
@@ -317,7 +321,7 @@ impl Source {
         };
         let attributes = facts.principal.as_ref().map(|each| &each.attributes);
         match self {
-            Source::Claim(claim) => {
+            TemplateSource::Claim(claim) => {
                 match attributes.and_then(|attributes| claim.value(attributes)) {
                     None | Some(Value::Null) => Filled::Absent,
                     Some(value) => match value.as_str() {
@@ -327,7 +331,7 @@ impl Source {
                     },
                 }
             }
-            Source::Caller => {
+            TemplateSource::Caller => {
                 let names = ["sub", "client", "client_id"].into_iter();
                 let name = attributes.and_then(|attributes| {
                     let mut found = names.filter_map(|name| attributes.member(name));
@@ -335,7 +339,7 @@ impl Source {
                 });
                 name.map_or(Filled::Absent, |name| written(name.as_bytes()))
             }
-            Source::Variable(name) => {
+            TemplateSource::Variable(name) => {
                 let mut readings = request.target.readings();
                 let values = |reading: &str| {
                     let variables = path.variables()?;
@@ -355,10 +359,10 @@ impl Source {
                     None => Filled::Absent,
                 }
             }
-            Source::ClientAddress => facts.client(*host).map_or(Filled::Absent, |client| {
+            TemplateSource::ClientAddress => facts.client(*host).map_or(Filled::Absent, |client| {
                 written(client.to_string().as_bytes())
             }),
-            Source::RequestId => {
+            TemplateSource::RequestId => {
                 let id = request.headers.one("x-request-id").ok().flatten();
                 match id.map(usable_id) {
                     None => Filled::Absent,
@@ -366,9 +370,9 @@ impl Source {
                     Some(Some(id)) => written(id.as_bytes()),
                 }
             }
-            Source::Method => written(request.method().as_bytes()),
-            Source::Host => written(request.host().as_bytes()),
-            Source::RawPath => {
+            TemplateSource::Method => written(request.method().as_bytes()),
+            TemplateSource::Host => written(request.host().as_bytes()),
+            TemplateSource::RawPath => {
                 let raw = request
                     .headers
                     .one(":path")
@@ -381,11 +385,11 @@ impl Source {
                     _ => Filled::Unwritable,
                 }
             }
-            Source::RawQuery => match request.query() {
+            TemplateSource::RawQuery => match request.query() {
                 Some(query) => written(&[b"?", query].concat()),
                 None => written(b""),
             },
-            Source::Route => written(route.as_bytes()),
+            TemplateSource::Route => written(route.as_bytes()),
         }
     }
 
@@ -394,9 +398,9 @@ impl Source {
         const HEX: &[u8; 16] = b"0123456789ABCDEF";
         let raw: &[u8] = match self {
             // These are parts of an address already.
-            Source::RawPath => b"/-._~%!$&'()*+,;=:@",
-            Source::RawQuery => b"/-._~%!$&'()*+,;=:@?",
-            Source::Variable(_) => b"/-._~",
+            TemplateSource::RawPath => b"/-._~%!$&'()*+,;=:@",
+            TemplateSource::RawQuery => b"/-._~%!$&'()*+,;=:@?",
+            TemplateSource::Variable(_) => b"/-._~",
             _ => b"-._~",
         };
         for byte in value {

@@ -2,16 +2,16 @@
 
 use super::*;
 
-fn fits(written: &str, usage: Use) -> bool {
+fn fits(written: &str, usage: ValueUse) -> bool {
     let json = Json::String(written.to_owned());
     let node = Node::root(&json);
     let mut problems = Problems::default();
-    let Ok(template) = Template::parse(written) else {
+    let Ok(template) = ValueTemplate::parse(written) else {
         return false;
     };
     match usage {
-        Use::Field => true,
-        Use::Location => template.leads(&node, &mut problems).is_some(),
+        ValueUse::Field => true,
+        ValueUse::Location => template.leads(&node, &mut problems).is_some(),
     }
 }
 
@@ -27,7 +27,7 @@ fn no_place_chooses_the_host_of_an_address() {
         "/",
         "/new{request.query}",
     ] {
-        assert!(fits(good, Use::Location), "{good}");
+        assert!(fits(good, ValueUse::Location), "{good}");
     }
     for wrong in [
         "{request.path}",
@@ -46,7 +46,7 @@ fn no_place_chooses_the_host_of_an_address() {
         "https://new.example.com/\\x",
         "https://new.example.com/a b",
     ] {
-        assert!(!fits(wrong, Use::Location), "{wrong}");
+        assert!(!fits(wrong, ValueUse::Location), "{wrong}");
     }
 }
 
@@ -61,7 +61,7 @@ fn places_are_a_closed_list() {
         "{claim./a/b}",
         "{path.id}",
     ] {
-        assert!(fits(good, Use::Field), "{good}");
+        assert!(fits(good, ValueUse::Field), "{good}");
     }
     for wrong in [
         "{",
@@ -75,24 +75,27 @@ fn places_are_a_closed_list() {
         "{{}",
         "{CALLER}",
     ] {
-        assert!(!fits(wrong, Use::Field), "{wrong}");
+        assert!(!fits(wrong, ValueUse::Field), "{wrong}");
     }
-    let braces = Template::parse("{{a}}").unwrap();
+    let braces = ValueTemplate::parse("{{a}}").unwrap();
     assert_eq!(braces.constant().as_deref(), Some("{a}"));
 }
 
 #[test]
 fn what_is_written_into_an_address_means_itself() {
-    let encoded = |source: Source, value: &[u8]| {
+    let encoded = |source: TemplateSource, value: &[u8]| {
         let mut out = Vec::new();
         source.encode(value, &mut out);
         String::from_utf8(out).unwrap()
     };
-    let variable = Source::Variable("id".into());
+    let variable = TemplateSource::Variable("id".into());
     assert_eq!(
         encoded(variable, b"a/b?c#d\\e%\xc3"),
         "a/b%3Fc%23d%5Ce%25%C3"
     );
-    assert_eq!(encoded(Source::Caller, b"a/b@c"), "a%2Fb%40c");
-    assert_eq!(encoded(Source::RawPath, b"/%2e@x\"<"), "/%2e@x%22%3C");
+    assert_eq!(encoded(TemplateSource::Caller, b"a/b@c"), "a%2Fb%40c");
+    assert_eq!(
+        encoded(TemplateSource::RawPath, b"/%2e@x\"<"),
+        "/%2e@x%22%3C"
+    );
 }
