@@ -65,11 +65,7 @@ fn shares_are_as_large_as_they_say_and_keys_stay_in_theirs() {
         string_value(&document().to_string()),
         WasmOptions::default(),
     );
-    let listeners = vec![listener(
-        "shares",
-        vec![filter],
-        ListenerOptions::default(),
-    )];
+    let listeners = vec![listener("shares", vec![filter], ListenerOptions::default())];
     let clusters = vec![cluster("upstream", upstream.addr())];
     let options = Options {
         concurrency: 4,
