@@ -1,0 +1,120 @@
+//! What is in force for a share of requests, on a real Envoy with several workers: whose share it is, and how large.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use portcullis_tests::client;
+use portcullis_tests::envoy::{
+    Envoy, ListenerOptions, Options, WasmOptions, bootstrap, cluster, listener, string_value,
+    wasm_filter,
+};
+use portcullis_tests::module_path;
+use portcullis_tests::patience::wait_until;
+use portcullis_tests::upstream::Upstream;
+use portcullis_tests::wire::Request;
+use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How many requests are asked each time.
+const MANY: usize = 200;
+
+/// Each route refuses the share that its name says.
+fn document() -> Value {
+    let routes = [
+        ("none", 0, json!("request")),
+        ("drawn", 50, json!("request")),
+        ("few", 20, json!({ "header": "x-tenant" })),
+        ("most", 70, json!({ "header": "x-tenant" })),
+        ("address", 50, json!("address")),
+        ("all", 100, json!("request")),
+    ];
+    let routes = routes.map(|(name, percent, by)| {
+        json!({
+            "name": name,
+            "match": { "path": { "exact": format!("/{name}") } },
+            "open": true,
+            "maintenance": { "percent": percent, "percent_by": by },
+        })
+    });
+    json!({ "version": 1, "routes": routes })
+}
+
+/// Whether it is refused: on a connection of its own, so that any worker may get it.
+fn is_in(addr: SocketAddr, route: &str, tenant: &str) -> bool {
+    let request = Request {
+        method: b"GET".to_vec(),
+        path: format!("/{route}").into_bytes(),
+        authority: b"api.example.com".to_vec(),
+        headers: vec![(b"x-tenant".to_vec(), tenant.as_bytes().to_vec())],
+        ..Request::default()
+    };
+    match client::send(addr, &request, TIMEOUT).unwrap().status {
+        503 => true,
+        200 => false,
+        other => panic!("{route}: {other}"),
+    }
+}
+
+#[test]
+fn shares_are_as_large_as_they_say_and_keys_stay_in_theirs() {
+    let upstream = Upstream::start().unwrap();
+    let filter = wasm_filter(
+        "shares",
+        &module_path(),
+        string_value(&document().to_string()),
+        WasmOptions::default(),
+    );
+    let listeners = vec![listener("shares", vec![filter], ListenerOptions::default())];
+    let clusters = vec![cluster("upstream", upstream.addr())];
+    let options = Options {
+        concurrency: 4,
+        ..Options::default()
+    };
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &options).expect("Envoy starts");
+    let addr = envoy.listener_addr("shares").expect("it listens");
+    let count = |route: &str| {
+        let asked = (0..MANY).map(|_| is_in(addr, route, "t"));
+        asked.filter(|is_in| *is_in).count()
+    };
+
+    // None and all are exact.
+    assert_eq!(count("none"), 0);
+    assert_eq!(count("all"), MANY);
+    // Each is drawn for itself. Of a hundred million runs, one is outside.
+    let drawn = count("drawn");
+    assert!((60..=140).contains(&drawn), "{drawn}");
+    // One client is in or out, whichever worker it meets.
+    let by_address = count("address");
+    assert!([0, MANY].contains(&by_address), "{by_address}");
+
+    let tenants: Vec<String> = (0..100).map(|number| format!("tenant-{number}")).collect();
+    let members = |route: &str| -> Vec<bool> {
+        let each = tenants.iter().map(|tenant| is_in(addr, route, tenant));
+        each.collect()
+    };
+    let (few, most) = (members("few"), members("most"));
+    assert_eq!(few, members("few"), "the same whenever they ask");
+    assert_eq!(most, members("most"), "the same whenever they ask");
+    let size = |members: &[bool]| members.iter().filter(|is_in| **is_in).count();
+    assert!((8..=35).contains(&size(&few)), "{}", size(&few));
+    assert!((55..=85).contains(&size(&most)), "{}", size(&most));
+    let mut both = few.iter().zip(&most);
+    assert!(
+        both.all(|(few, most)| !few || *most),
+        "who is in stays in when the share grows"
+    );
+
+    // None and all are no shares, and not counted.
+    let enforced = drawn + by_address + 2 * size(&few) + 2 * size(&most);
+    let asked = 2 * MANY + 4 * tenants.len();
+    let name = |leaf: &str| format!("wasmcustom.portcullis.rollout.policy.maintenance.{leaf}");
+    let stat = |leaf: &str| usize::try_from(envoy.stat(&name(leaf)).unwrap()).unwrap();
+    wait_until("all are counted", || {
+        stat("enforced") + stat("shadow") >= asked
+    });
+    assert_eq!(
+        (stat("enforced"), stat("shadow")),
+        (enforced, asked - enforced)
+    );
+}
