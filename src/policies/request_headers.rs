@@ -48,7 +48,7 @@ const RULES: RuleSet = RuleSet { refuses };
 fn refuses(name: &HeaderName, value: Option<&ValueTemplate>) -> Option<&'static str> {
     let is = |each: &&str| are_alike(each.as_bytes(), name.as_str().as_bytes());
     match value {
-        Some(_) if OVERRIDES.iter().any(|each| is(&each)) => Some(
+        Some(_) if OVERRIDES.iter().any(is) => Some(
             "names another method or path than those that have been judged; it can be removed alone",
         ),
         Some(value) if value.constant().is_none() && has_meaning_in_requests(name) => Some(

@@ -298,6 +298,10 @@ fn start() -> (Envoy, Upstream) {
         "version": 1,
         "metrics": { "by_route": true, "timings": true },
         "security_events": {},
+        "versions": { "in": [{ "header": "Api-Version" }], "default": "v2", "known": {
+            "v1": { "sunset": "2099-12-31", "brownouts": [{ "from": "2099-12-01", "until": "2099-12-02" }] },
+            "v2": {},
+        } },
         "otlp_http": { "cluster": "upstream", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
         "providers": { "corp": {
