@@ -200,7 +200,7 @@ fn what_is_no_part_is_explained() {
     for (wrong, problem) in [
         (
             r#"["clientaddress"]"#,
-            "/0: must be one of \"client_address\", \"subject\", \"claimed_subject\", \"country\", \"asn\", \"method\", \"route\", or an object with one of \"client_address\", \"network\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"; did you mean \"client_address\"?",
+            "/0: must be one of \"client_address\", \"subject\", \"claimed_subject\", \"country\", \"asn\", \"method\", \"route\", \"version\", or an object with one of \"client_address\", \"network\", \"claim\", \"header\", \"query_parameter\", \"path_template\", \"constant\"; did you mean \"client_address\"?",
         ),
         (
             r#"[{}]"#,
