@@ -10,6 +10,8 @@
 #   TOOLCHAIN=debian   Debian's compiler; the standard library is built from its source package
 #   TOOLCHAIN=auto     rustup if it has the target or can get it, otherwise debian (default)
 #
+# NAMES=1 leaves the names of functions in the module, for whoever looks into it; it is not for shipping.
+#
 # WASM_OPT=wasm-opt, or a path, has Binaryen's wasm-opt make the module smaller. Not by default: the module
 # is a tenth smaller, takes more memory in Envoy, and has other bytes with each version of wasm-opt.
 set -eu
@@ -45,6 +47,8 @@ lint) DEBIAN_PACKAGES="$DEBIAN_PACKAGES rust-web-clippy" ;;
     ;;
 esac
 target_dir=${CARGO_TARGET_DIR:-target}
+names=
+[ -z "${NAMES:-}" ] || names="--config profile.$profile.package.portcullis-proxy-wasm.strip=\"debuginfo\""
 
 fail() {
     echo "build: $*" >&2
@@ -92,7 +96,7 @@ with_rustup() {
         exit
     fi
     # shellcheck disable=SC2086
-    RUSTFLAGS=$flags cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features
+    RUSTFLAGS=$flags cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features $names
     built=$target_dir/$TARGET/$profile/portcullis.wasm
 }
 
@@ -115,7 +119,7 @@ debian_cargo() {
         CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \
         CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clinker-flavor=wasm-ld -Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi $flags" \
         /usr/bin/cargo "$1" --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET \
-        -Zbuild-std=std,panic_abort $features --target-dir "$target_dir/debian"
+        -Zbuild-std=std,panic_abort $features $names --target-dir "$target_dir/debian"
 }
 
 case ${TOOLCHAIN:-auto} in

@@ -57,6 +57,7 @@ const FOREIGN: &[Foreign] = &[
         "a filter reads no files; keys stand in the document, and secrets in the VM's environment: `hmac: [{\"env\": …}]`",
     ),
     named(&["jwt_rules"], "providers"),
+    named(&["api_keys"], "api_key_stores"),
     named(&["rules", "http"], "routes"),
     named(&["endpoint", "url"], "uri"),
     named(&["environment", "env_name", "env_var"], "env"),

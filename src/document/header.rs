@@ -48,6 +48,22 @@ const OF_REQUESTS: [&str; 21] = [
     "x-request-id",
 ];
 
+/// The request's own method and path are what is judged; these name others. Symfony, Zend and IIS read the
+/// last two.
+pub const OVERRIDES: [&str; 5] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// Whether a field of requests means something by itself, so that a client's own is not to be removed.
+pub fn has_meaning_in_requests(name: &HeaderName) -> bool {
+    let folded = folded(name);
+    OF_REQUESTS.contains(&folded.as_str()) || folded.starts_with("sec-")
+}
+
 /// Fields of responses that mean something by themselves.
 const OF_RESPONSES: [&str; 21] = [
     "age",
@@ -114,7 +130,7 @@ pub fn changeable(
 /// on every route.
 pub fn read_claimed(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderName> {
     let name = read_changeable(node, problems)?;
-    if OF_REQUESTS.contains(&folded(&name).as_str()) || folded(&name).starts_with("sec-") {
+    if has_meaning_in_requests(&name) {
         node.report(
             problems,
             "has a meaning of its own, and would be removed from every request; choose another name",

@@ -245,6 +245,17 @@ const MISPLACED: &[Misplaced] = &[
         "store",
         "here it is called \"store\"",
     ),
+    within(
+        &["client_secret_basic", "client_secret_post", "bearer"],
+        "authentication",
+        "authentication",
+    ),
+    renamed(
+        &["client_id", "client_secret"],
+        "authentication",
+        "authentication",
+        "it stands in `authentication`: {\"client_secret_basic\": {\"client_id\": \"…\", \"client_secret\": {\"env\": \"…\"}}}",
+    ),
     within(&["scopes", "claims"], "require", "require"),
     within(&["all", "any"], "scopes", "scopes"),
     renamed(

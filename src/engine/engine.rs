@@ -2,6 +2,7 @@
 
 mod requests;
 mod shown;
+mod staged;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +23,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Declaration, Policy, Stage, Verdict};
 use portcullis_exchange::refusal::{BlockPlace, ErrorPage, Refusal};
 use portcullis_exchange::route::{PathIndex, PreflightMatch, RequestMatcher, Undecidable};
-use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Variable};
+use portcullis_exchange::section::{EnvironmentFault, Registry, Sections, Ticking, Variable};
 use portcullis_exchange::target::PathRules;
 use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies as policy;
@@ -34,12 +35,17 @@ use portcullis_wire::sort;
 
 pub use self::requests::{Overrides, Requests};
 pub use self::shown::ShownFields;
+pub use self::staged::StagedRollout;
 pub use portcullis_exchange::enforcement::Mode;
 
 /// A compiled document. INVARIANT: it depends on the document's bytes alone, and never changes.
 #[derive(Debug)]
 pub struct Engine {
     pub mode: Mode,
+    /// For which share of requests it is in force, if neither for all nor for none.
+    pub rollout: Option<StagedRollout>,
+    /// Whether a number is drawn for each request, for what goes by that.
+    pub draws: bool,
     pub routes: Vec<Route>,
     /// Where to look for the route of a path.
     pub paths: PathIndex,
@@ -81,6 +87,8 @@ pub struct Route {
     pub matcher: RequestMatcher,
     /// Whether it asks for no credentials.
     pub is_open: bool,
+    /// For which share of its requests it is in force, if neither for all nor for none.
+    pub rollout: Option<StagedRollout>,
     pub chain: Chain,
 }
 
@@ -94,6 +102,8 @@ pub struct Chain {
     pub reads_response: bool,
     /// Whether a step is told that an exchange has ended.
     pub minds_end: bool,
+    /// Whether one is told of every one, so that there is no plan.
+    pub minds_every_end: bool,
     /// Whether a proxy in front says of connections that they are encrypted.
     pub trusts_forwarded_proto: bool,
     /// What browsers are to show.
@@ -124,7 +134,8 @@ impl Chain {
         let mut all = steps.iter().chain(&beside);
         let reads_response = all.any(|step| step.declared.reads_response);
         let declared = || steps.iter().map(|step| &step.declared);
-        let minds_end = declared().any(|each| each.minds_end);
+        let minds_every_end = declared().any(|each| each.minds_end);
+        let minds_end = minds_every_end || declared().any(|each| each.minds_end_if_asked);
         let trusts_forwarded_proto = declared().any(|each| each.trusts_forwarded_proto);
         let enforced = steps.iter().filter(|step| step.mode == Mode::Enforce);
         let mut pages = enforced.filter_map(|step| step.declared.error_page.as_ref());
@@ -148,6 +159,7 @@ impl Chain {
             operations,
             reads_response,
             minds_end,
+            minds_every_end,
             trusts_forwarded_proto,
             error_page,
             later_request_fields,
@@ -191,6 +203,8 @@ pub struct Step {
     /// The place of its policy, as [`portcullis_policies::name`] has it.
     pub kind: usize,
     pub mode: Mode,
+    /// For which share of requests it is in force, if its mode says so and not for all.
+    pub rollout: Option<StagedRollout>,
     pub stage: Stage,
     pub policy: Rc<dyn Policy>,
     /// What that says of itself.
@@ -200,6 +214,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether what it says is carried out for every request, unless the document or its route is not in force.
+    pub fn is_always_enforced(&self) -> bool {
+        self.mode == Mode::Enforce && self.rollout.is_none()
+    }
+
     /// Whether it is to write nothing in that mode.
     pub fn only_looks(&self, mode: Mode) -> bool {
         mode == Mode::Shadow && self.declared.only_looks_in_shadow
@@ -313,6 +332,11 @@ impl Engine {
     /// that another has replaced, while its last requests end. It still judges them as before.
     pub fn release_caches(&self) {
         self.sections.release();
+    }
+
+    /// What has something to do from time to time.
+    pub fn ticks(&self) -> &[Rc<dyn Ticking>] {
+        &self.registry.ticks
     }
 
     /// The gauges of what the document names. The worker reports them to the proxy.
@@ -466,10 +490,7 @@ impl Engine {
     /// Whether a route would be for a request if that named a version.
     pub fn misses_version(&self, request: &Request<'_>) -> bool {
         let mut candidates = self.candidates(request);
-        candidates.any(|(_, route)| {
-            let is_of_versions = route.matcher.versions().next().is_some();
-            is_of_versions && route.matcher.is_for(request) == Ok(true)
-        })
+        candidates.any(|(_, route)| route.matcher.misses_version(request))
     }
 
     fn select_by_method(&self, request: &Request<'_>) -> Selection {

@@ -164,6 +164,8 @@ fn step_memory(step: &Step) -> usize {
             refusals.fold(fixed.saturating_add(FIELD), usize::saturating_add)
         }
         Step::Limit(_) | Step::Rules(_) => FIELD.saturating_mul(2),
+        // Their texts are the policy's own.
+        Step::Edit(edits) => size_of_val(&**edits),
         Step::Count(_) => 0,
     };
     more.saturating_add(size_of::<Step>())

@@ -16,7 +16,7 @@ use crate::proof::Proofs;
 use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::target::{Authority, Target};
 use crate::versions::VersionFault;
-use portcullis_wire::headers::Headers;
+use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
 
@@ -80,6 +80,8 @@ pub struct Facts {
     /// What services were asked about its credentials. Written by the policy that asks for them, and
     /// forgotten when that has judged.
     pub asked: Asked,
+    /// A number that was drawn for the request, where the document goes by one. Written by the stream.
+    pub draw: u64,
     /// In a box, since every open stream has facts and few have these.
     seldom: Option<Box<SeldomFacts>>,
 }
@@ -99,8 +101,12 @@ pub struct SeldomFacts {
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
     /// for it.
     pub unsettled_signature: Option<Box<dyn Any>>,
+    /// What the request has filled of the fields that its response gets. Written by `response_headers`.
+    pub response_fields: Vec<(HeaderName, HeaderValue)>,
     /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
     pub access: Option<Box<dyn Any>>,
+    /// The place that the request has among those under way. Written by `concurrency`.
+    pub place: Option<Box<dyn Any>>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -230,7 +236,13 @@ impl Facts {
         let seldom = self.seldom().map_or(0, |seldom| {
             let answers = seldom.response_checks.capacity();
             let answers = answers.saturating_mul(size_of::<(usize, ResponseCheck)>());
-            answers.saturating_add(size_of::<SeldomFacts>())
+            let fields = seldom.response_fields.iter().map(|(name, value)| {
+                let texts = name.as_str().len().saturating_add(value.as_bytes().len());
+                texts.saturating_add(size_of::<(HeaderName, HeaderValue)>())
+            });
+            let fields = fields.fold(0, usize::saturating_add);
+            let both = answers.saturating_add(fields);
+            both.saturating_add(size_of::<SeldomFacts>())
         });
         self.limits
             .memory()
@@ -243,6 +255,7 @@ impl Facts {
     pub fn forget(&mut self) {
         *self = Self {
             connection: std::mem::take(&mut self.connection),
+            draw: self.draw,
             ..Self::default()
         };
     }
@@ -278,6 +291,7 @@ impl Facts {
             operation: None,
             version: self.version.clone(),
             asked: Asked::default(),
+            draw: self.draw,
         }
     }
 

@@ -116,6 +116,8 @@ events! {
     RateLimitOk = "rate_limits.ok",
     /// One did not.
     RateLimited = "rate_limits.rate_limited",
+    /// It waited for its turn.
+    RateLimitDelayed = "rate_limits.delayed",
     /// A caller made room for another in a full cell.
     RateLimitEvicted = "rate_limits.evicted",
     /// Other workers were quicker each time.
@@ -124,6 +126,16 @@ events! {
     RateLimitFailed = "rate_limits.failed",
     /// A cell held bytes of another meaning.
     RateLimitForeign = "rate_limits.foreign",
+    /// Too many requests of one key were under way.
+    ConcurrencyLimited = "concurrency.limited",
+    /// A request waited for a place.
+    ConcurrencyDelayed = "concurrency.delayed",
+    /// Other workers were quicker each time.
+    ConcurrencyContended = "concurrency.contended",
+    /// Places could not be counted.
+    ConcurrencyFailed = "concurrency.failed",
+    /// A place of a worker that is gone counts no more.
+    ConcurrencyLapsed = "concurrency.lapsed",
     /// A record has reached the collector.
     RecordSent = "otlp.sent",
     /// A record has not, and never will.
@@ -158,10 +170,12 @@ pub enum Timing {
     ProofVerification,
     /// How long a request has waited for what a server says of its token, in milliseconds.
     Introspection,
+    /// How long a request has waited for its turn, in milliseconds.
+    Turn,
 }
 
 /// All of them, by the number of their histogram.
-pub const TIMINGS: [Timing; 7] = [
+pub const TIMINGS: [Timing; 8] = [
     Timing::KeysFetch,
     Timing::Filter,
     Timing::BodyCheck,
@@ -169,6 +183,7 @@ pub const TIMINGS: [Timing; 7] = [
     Timing::TokenVerification,
     Timing::ProofVerification,
     Timing::Introspection,
+    Timing::Turn,
 ];
 
 impl Timing {
@@ -182,6 +197,7 @@ impl Timing {
             Timing::TokenVerification => "jwt_verify_us",
             Timing::ProofVerification => "dpop_verify_us",
             Timing::Introspection => "introspection_ms",
+            Timing::Turn => "turn_ms",
         }
     }
 

@@ -19,7 +19,8 @@
 //!
 //! There are bounds: [`MOST`] requests of a VM wait at once, [`MOST_OF_ASKER`] of them for one that asks by
 //! shared calls, each at most [`MOST_OF_REQUEST`] times and
-//! [`LONGEST`] at a time, and the memory for each is taken from the budget. Beyond them the
+//! [`LONGEST`] at a time, and the memory for each is taken from the budget. Those that wait for their
+//! [turn](crate::turn) are counted apart, so that neither kind takes the room of the other. Beyond them the
 //! request is refused: `unavailable`, with the reason `wait` or `memory`.
 //!
 //! In shadow mode, of the block or of the document, and beside a block in force, no request waits: the chain
@@ -40,6 +41,9 @@ pub enum Wait {
     Shared(Call),
     /// Until that time of [`Clock::monotonic`](crate::host::Clock::monotonic).
     Until(Duration),
+    /// The same, by a policy that holds a [`TurnPlace`](crate::turn::TurnPlace) for it. It may be said as often as
+    /// that policy likes: it has a bound of its own for the time of them all.
+    Turn(Duration),
 }
 
 /// What ends a wait.

@@ -5,27 +5,35 @@
 
 pub mod access;
 mod authn;
+pub mod concurrency;
 pub mod cors;
 pub mod csrf;
+pub mod deny;
 pub mod deny_patterns;
 pub mod error_pages;
 mod fetched_list;
 pub mod forms;
 pub mod https;
+pub mod maintenance;
 mod named;
 mod networks;
 pub mod openapi;
 mod owned;
 pub mod parameters;
 pub mod payload;
+mod places;
 pub mod protected_resource;
 pub mod rate_limits;
 mod remote;
+pub mod request_headers;
+pub mod respond;
+pub mod response_headers;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
 pub mod test_wait;
 pub mod versions;
+mod written;
 
 use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
@@ -63,7 +71,9 @@ macro_rules! kinds {
 }
 
 kinds! {
+    deny,
     https,
+    maintenance,
     jwt,
     api_key,
     certificate,
@@ -72,11 +82,15 @@ kinds! {
     signed_request,
     access,
     rate_limits,
+    concurrency,
+    respond,
     parameters,
     payload,
     openapi,
     forms,
     deny_patterns,
+    request_headers,
+    response_headers,
     sanitize_errors,
     error_pages,
     protected_resource,

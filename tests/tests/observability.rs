@@ -77,7 +77,7 @@ fn the_rules_know_every_code() {
     }
     assert_eq!(
         statuses,
-        ["400", "401", "403", "404", "405", "429"]
+        ["400", "401", "403", "404", "405", "410", "429"]
             .map(str::to_owned)
             .into()
     );

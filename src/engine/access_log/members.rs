@@ -86,6 +86,12 @@ pub const MEMBERS: &[Member] = &[
             });
         }
     }),
+    member("portcullis.rollout", |line, name, of| {
+        let sampled = &of.exchange.record.sampled;
+        if !sampled.is_empty() {
+            line.structure(name, |out| verdict::rollout(out, sampled));
+        }
+    }),
     named(REQUEST_ID, |line, name, of| {
         match (of.request_id, of.log.schema) {
             (None, _) => {}
@@ -242,6 +248,10 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.rate_limit.remaining", |line, name, of| {
         line.number(name, of.limit.map(|(_, standing)| standing.remaining));
+    }),
+    member("portcullis.waited_us", |line, name, of| {
+        let waited = of.exchange.waited;
+        line.number(name, (!waited.is_zero()).then(|| micros(waited)));
     }),
     member("portcullis.duration_us", |line, name, of| {
         line.number(name, of.elapsed.map(micros));

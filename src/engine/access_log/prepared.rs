@@ -248,7 +248,9 @@ impl AccessLog {
             | "portcullis.version_state"
             | "user.roles"
             | "portcullis.errors"
+            | "portcullis.waited_us"
             | "portcullis.shadow"
+            | "portcullis.rollout"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"
             | super::line::CUT => None,
@@ -282,6 +284,7 @@ impl AccessLog {
             started: None,
             began: None,
             judging: None,
+            waited: Duration::ZERO,
         };
         let of = Finished {
             log: self,

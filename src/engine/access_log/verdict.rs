@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::detail::{self, Parameters};
 use super::line;
 use super::redact;
-use crate::record::{ShadowRefusal, Verdicts};
+use crate::record::{RolloutState, ShadowRefusal, Verdicts};
 use portcullis_schema::Violation;
 
 /// An object: what each policy said, in the order in which they were asked.
@@ -21,6 +21,17 @@ pub(super) fn verdicts(out: &mut String, verdicts: &Verdicts) {
         ] {
             out.push_str(part);
         }
+    }
+    out.push('}');
+}
+
+/// An object: what of a document is for a share of requests, and whether it was in force for this one.
+pub(super) fn rollout(out: &mut String, sampled: &RolloutState) {
+    out.push('{');
+    for (index, (part, is_in)) in sampled.in_order().enumerate() {
+        let mode = if is_in { "enforced" } else { "shadow" };
+        let separator = if index == 0 { "" } else { "," };
+        let _ = write!(out, "{separator}\"{part}\":\"{mode}\"");
     }
     out.push('}');
 }

@@ -17,7 +17,9 @@ use super::uneven;
 use crate::access_log::AccessLog;
 use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
-use crate::engine::{Chain, Engine, Mode, Overrides, Requests, Route, ShownFields, Step};
+use crate::engine::{
+    Chain, Engine, Mode, Overrides, Requests, Route, ShownFields, StagedRollout, Step,
+};
 use crate::explain::Explain;
 use crate::metrics;
 use crate::metrics::MetricsConfig;
@@ -26,6 +28,7 @@ use portcullis_exchange::body::Inspection;
 use portcullis_exchange::client_address::ClientAddress;
 use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::Declaration;
+use portcullis_exchange::rollout::{Rollout, RolloutCounts};
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
 use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
 use portcullis_exchange::target::PathRules;
@@ -122,6 +125,8 @@ pub(super) struct Document<'p> {
     /// How its requests name versions.
     pub(super) versions: Option<Rc<VersionScheme>>,
     pub(super) defaults: Vec<Default>,
+    /// What is rolled out, by its name in metrics.
+    pub(super) rollouts: Vec<(String, Rc<RolloutCounts>)>,
     pub(super) notes: &'p mut Vec<String>,
     pub(super) problems: &'p mut Problems,
 }
@@ -130,6 +135,8 @@ pub(super) struct Document<'p> {
 struct Judging {
     routes: Vec<Route>,
     fallback: Chain,
+    rollout: Option<StagedRollout>,
+    rollouts: Vec<(String, Rc<RolloutCounts>)>,
 }
 
 impl Document<'_> {
@@ -137,7 +144,7 @@ impl Document<'_> {
         let mut fields = root.fields(problems)?;
         account(root, problems)?;
         let version = read_version(&mut fields, problems);
-        let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
+        let rollout = Rollout::read(&mut fields, Mode::Enforce, problems);
         let (mut sections, mut notes) = (Sections::default(), Vec::new());
         for entry in SECTIONS {
             sections.read(entry, &mut fields, &mut notes, problems);
@@ -152,17 +159,21 @@ impl Document<'_> {
             is_matched: true,
             versions: None,
             defaults: Vec::new(),
+            rollouts: Vec::new(),
             notes: &mut notes,
             problems,
         };
+        let rollout = rollout.map(|rollout| document.staged_whole(rollout));
         if let Some(node) = defaults {
             document.read_defaults(&node);
         }
         let routes = routes.and_then(|node| document.read_routes(&node));
         document.note_unused();
         let fallback = document.fallback();
+        let rollouts = std::mem::take(&mut document.rollouts);
         let routes = routes?;
         report_conditions_on_owned(&routes, &fallback, problems);
+        report_written_owned(&routes, &fallback, problems);
         let names: Vec<&str> = routes.iter().map(|route| &*route.name).collect();
         sections.finish(&mut Finishing {
             document: root,
@@ -174,11 +185,16 @@ impl Document<'_> {
         notes.extend(lint::of_routes(&routes, rules));
         let versions = sections.find::<Versions>();
         notes.extend(uneven::notes(&routes, versions.as_deref()));
-        let mode = version.and(mode)?;
+        let (mode, rollout) = version.and(rollout)?;
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }
-        let judging = Judging { routes, fallback };
+        let judging = Judging {
+            routes,
+            fallback,
+            rollout,
+            rollouts,
+        };
         sections
             .are_read()
             .then(|| judging.engine(mode, sections, notes))
@@ -187,13 +203,22 @@ impl Document<'_> {
 
 impl Judging {
     fn engine(self, mode: Mode, sections: Sections, notes: Vec<String>) -> Engine {
-        let Self { routes, fallback } = self;
+        let Self {
+            routes,
+            fallback,
+            rollout,
+            rollouts,
+        } = self;
         let declared = || declared(&routes, &fallback);
         let mut registry = Registry {
             exports: once(declared().flat_map(|each| &each.exports)),
             ..Registry::default()
         };
         sections.register(&mut registry);
+        for (name, counts) in &rollouts {
+            RolloutCounts::show(counts, name, &mut registry.gauges);
+        }
+        let draws = draws(&routes, &fallback, rollout.as_ref());
         let owned_request_headers = once(declared().flat_map(|each| &each.owned_request_headers));
         let geo = sections.get::<Geo>();
         let matchers = routes.iter().map(|route| &route.matcher);
@@ -213,6 +238,8 @@ impl Judging {
         let security_events = sections.find::<SecurityEvents>();
         Engine {
             mode,
+            rollout,
+            draws,
             paths: PathIndex::new(routes.iter().map(first_segments)),
             any_case_paths: any_case_paths(&routes, path_rules),
             routes,
@@ -319,11 +346,43 @@ fn report_conditions_on_owned(routes: &[Route], fallback: &Chain, problems: &mut
     }
 }
 
+/// Reports request fields that one policy sets as the document says, and that another claims for what it finds out.
+fn report_written_owned(routes: &[Route], fallback: &Chain, problems: &mut Problems) {
+    let mut reported = BTreeSet::new();
+    for step in steps(routes, fallback) {
+        for (name, place) in &step.declared.sets_request_headers {
+            let others = steps(routes, fallback).filter(|other| other.kind != step.kind);
+            let mut owned = others.flat_map(|other| &other.declared.owned_request_headers);
+            let own =
+                |each: &HeaderName| are_alike(each.as_str().as_bytes(), name.as_str().as_bytes());
+            if owned.any(own) && reported.insert((place.to_string(), name.clone())) {
+                let name = Quoted(name.as_str());
+                problems.report(
+                    place,
+                    format_args!(
+                        "names the header field {name}, which the filter sets for the service elsewhere; choose another name"
+                    ),
+                );
+            }
+        }
+    }
+}
+
 /// What the policies of all routes say of themselves. What one in shadow mode would claim is left alone:
 /// the request goes on as if it were absent.
 fn declared<'r>(routes: &'r [Route], fallback: &'r Chain) -> impl Iterator<Item = &'r Declaration> {
     let enforced = steps(routes, fallback).filter(|step| step.mode == Mode::Enforce);
     enforced.map(|step| &*step.declared)
+}
+
+/// Whether something goes by a number that is drawn for each request.
+fn draws(routes: &[Route], fallback: &Chain, whole: Option<&StagedRollout>) -> bool {
+    let of_routes = routes.iter().filter_map(|route| route.rollout.as_ref());
+    let of_steps = steps(routes, fallback).filter_map(|step| step.rollout.as_ref());
+    let mut staged = whole.into_iter().chain(of_routes).chain(of_steps);
+    let mut all =
+        chains(routes, fallback).flat_map(|chain| chain.steps.iter().chain(&chain.beside));
+    staged.any(|each| each.share.draws()) || all.any(|step| step.declared.draws)
 }
 
 /// What the chains of all routes are made of.

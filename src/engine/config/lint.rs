@@ -86,7 +86,7 @@ fn unreached(routes: &[Route]) -> Vec<String> {
 /// Whether callers are asked for credentials there, and refused without.
 fn is_guarded(route: &Route) -> bool {
     let mut steps = route.chain.steps.iter();
-    steps.any(|step| authenticates(step) && step.mode == Mode::Enforce)
+    route.rollout.is_none() && steps.any(|step| authenticates(step) && step.is_always_enforced())
 }
 
 fn authenticates(step: &Step) -> bool {

@@ -5,10 +5,12 @@ mod blocks;
 mod document;
 #[cfg(test)]
 mod faults;
+mod fit;
 mod lint;
 mod plan;
 mod reach;
 mod request_id;
+mod rollout;
 mod routes;
 mod sections;
 mod size;

@@ -27,7 +27,8 @@ pub(super) fn compile(engine: &Engine) -> Plans {
 
 /// None if no route has one.
 fn all(engine: &Engine) -> Option<Plans> {
-    if engine.mode == Mode::Shadow || engine.path_rules.letter_case != LetterCase::Significant {
+    let is_whole = engine.mode == Mode::Enforce && engine.rollout.is_none();
+    if !is_whole || engine.path_rules.letter_case != LetterCase::Significant {
         return None;
     }
     let mut names: Vec<Box<str>> = Shown::NAMES.map(Box::from).into();
@@ -88,14 +89,15 @@ struct Drafted {
 
 impl Drafted {
     fn of(chain: &Chain, names: &mut Vec<Box<str>>) -> Option<Self> {
-        if !chain.beside.is_empty() || chain.minds_end {
+        if !chain.beside.is_empty() || chain.minds_every_end {
             return None;
         }
         let mut draft = Draft::new(names);
         let mut parts = Vec::new();
         for (place, step) in chain.steps.iter().enumerate() {
             match step.mode {
-                Mode::Enforce => step.policy.plan(&mut draft)?,
+                Mode::Enforce if step.is_always_enforced() => step.policy.plan(&mut draft)?,
+                Mode::Enforce => return None,
                 Mode::Shadow => step.policy.plan_in_shadow(&mut draft)?,
             }
             parts.resize(draft.steps.len(), place);
@@ -118,6 +120,9 @@ impl Drafted {
 /// The plan of one route, if all its policies can put their work on one.
 fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Plan> {
     let chain = &route.chain;
+    if route.rollout.is_some() {
+        return None;
+    }
     let Drafted {
         mut steps,
         parts,
@@ -158,7 +163,7 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
                 let (refusal, counter) = limit.refusal();
                 full = writing.refused(refusal, Some(*part), Some(&**limit), Some(counter));
             }
-            Step::OneOf(_) | Step::Rules(_) | Step::Count(_) => {}
+            Step::OneOf(_) | Step::Rules(_) | Step::Count(_) | Step::Edit(_) => {}
         }
     }
     for step in &mut steps {

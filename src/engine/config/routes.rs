@@ -6,14 +6,15 @@ use std::rc::Rc;
 use super::document::Document;
 use super::fields::Fields;
 use super::node::Node;
-use super::problem::{Pointer, Problems, Quoted};
+use super::problem::{Problems, Quoted};
 use super::size::{EACH, MOST_PLANS, PLAN, ROUTE};
-use crate::engine::{Chain, Mode, Route, Step};
+use crate::engine::{Chain, Mode, Route, StagedRollout, Step};
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Misfits, Placement, PolicyKind, Role, RouteCredentials, Stage,
+    ChainPart, Compile, Context, Placement, PolicyKind, Role, Stage,
 };
 use portcullis_exchange::refusal::BlockPlace;
+use portcullis_exchange::rollout::Rollout;
 use portcullis_exchange::route;
 use portcullis_exchange::route::RequestMatcher;
 use portcullis_exchange::section::Section;
@@ -22,6 +23,7 @@ use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies as policy;
 use portcullis_policies::versions::Versions;
 use portcullis_wire::budget::Share;
+use portcullis_wire::json::Json;
 
 /// A block of `defaults`.
 pub(super) struct Default {
@@ -33,9 +35,9 @@ pub(super) struct Default {
 
 /// What a block asks, and what the one asks that is tried beside it.
 #[derive(Clone)]
-struct Block {
-    steps: Vec<Step>,
-    beside: Vec<Step>,
+pub(super) struct Block {
+    pub(super) steps: Vec<Step>,
+    pub(super) beside: Vec<Step>,
 }
 
 impl Document<'_> {
@@ -144,7 +146,14 @@ impl Document<'_> {
             block.and_then(|node| RequestMatcher::read(&node, letter_case, self.problems));
         self.template = matcher.as_ref().and_then(RequestMatcher::template);
         self.is_matched = self.problems.count() == before;
-        let access = fields.or_default("open", Access::Guarded, self.problems, Access::read);
+        let denies = fields.optional("deny");
+        let denies = denies.is_some_and(|node| matches!(node.json(), Json::Bool(true)));
+        let usual = match denies {
+            true => Access::Open,
+            false => Access::Guarded,
+        };
+        let access = fields.or_default("open", usual, self.problems, Access::read);
+        let rollout = Rollout::read(&mut fields, Mode::Enforce, self.problems);
         let place = format!("routes/{name}");
         let tried = fields.optional("shadow").filter(|node| !node.is_off());
         let mut tried = tried.and_then(|node| node.fields(self.problems));
@@ -255,9 +264,19 @@ impl Document<'_> {
         if access == Some(Access::Guarded) && !authenticated {
             return None;
         }
-        let guard = guard(authenticated, &chain.steps);
+        let staged = rollout.map(|rollout| self.staged_route(rollout, name, &at));
+        let (mode, rollout) = staged?;
+        for step in &mut chain.steps {
+            step.mode = mode.over(step.mode);
+        }
+        let guard = match &rollout {
+            Some(_) if authenticated => Some(Mode::Shadow),
+            _ => guard(authenticated, &chain.steps),
+        };
         self.check_fit(guard, &chain, &at);
         self.check_operations(&chain, is_whole, &at);
+        self.check_ends(&chain, &at);
+        self.check_written(&chain, &at);
         let mut steps = chain.steps.iter();
         let placement = Placement {
             guard,
@@ -272,7 +291,8 @@ impl Document<'_> {
         Some(Route {
             name: name.into(),
             matcher: matcher?,
-            is_open: access == Some(Access::Open),
+            is_open: access == Some(Access::Open) && !denies,
+            rollout,
             chain: Chain::new(chain.steps, chain.beside),
         })
     }
@@ -286,42 +306,6 @@ impl Document<'_> {
             Some(Rc::clone(&versions.0))
         };
         of_api.or_else(of_document)
-    }
-
-    /// Reports the policies of a route at that place which do not fit how it asks for credentials.
-    fn check_fit(&mut self, guard: Option<Mode>, chain: &Block, at: &Pointer) {
-        let asked = chain.steps.iter();
-        let asked = asked.filter_map(|step| step.declared.asks_for.as_ref());
-        let credentials = RouteCredentials {
-            guard,
-            asked: asked.collect(),
-        };
-        for step in chain.steps.iter().chain(&chain.beside) {
-            let Misfits { problems, notes } = step.policy.misfits(&credentials);
-            let name = step.name;
-            for problem in problems {
-                self.problems
-                    .report(at, format_args!("`{name}`: {problem}"));
-            }
-            let notes = notes.iter().map(|note| format!("{at}: `{name}`: {note}"));
-            self.notes.extend(notes);
-        }
-    }
-
-    /// Reports the policies of a route at that place which are for operations that its API does not have.
-    fn check_operations(&mut self, chain: &Block, is_whole: bool, at: &Pointer) {
-        let mut declared = chain.steps.iter();
-        let api = declared.find_map(|step| step.declared.operations.clone());
-        // The block that names the API may be wrong, and have been reported.
-        if api.is_none() && !is_whole {
-            return;
-        }
-        for step in chain.steps.iter().chain(&chain.beside) {
-            for problem in step.policy.misfits_of_api(api.as_deref()) {
-                self.problems
-                    .report(at, format_args!("`{}`: {problem}", step.name));
-            }
-        }
     }
 
     /// The block of that kind in `defaults`, if there is one: `Some(None)` when it is wrong.
@@ -372,11 +356,16 @@ impl Document<'_> {
         let mut tried = None;
         let mut context = self.context(place);
         let mut always = Vec::new();
-        let (mode, parts) = match kind.compile {
-            Compile::List(read) => (Mode::Enforce, read(block, &mut context)?),
+        let whole = Rollout::of(Mode::Enforce);
+        let (rollout, parts) = match kind.compile {
+            Compile::List(read) => (whole, read(block, &mut context)?),
             Compile::Everywhere { always, .. } if block.is_none() => {
-                (Mode::Enforce, always(None, &mut context)?)
+                (whole, always(None, &mut context)?)
             }
+            Compile::Flag(read) => match block?.boolean(context.problems)? {
+                true => (whole, read(&mut context)),
+                false => (whole, Vec::new()),
+            },
             Compile::Object(read)
             | Compile::Shadowed(read)
             | Compile::Everywhere { object: read, .. } => {
@@ -390,32 +379,47 @@ impl Document<'_> {
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,
                 };
-                let mode = fields.or_default("mode", usual, context.problems, Mode::read);
+                let rollout = Rollout::read(&mut fields, usual, context.problems);
                 tried = fields.optional("shadow").filter(|node| !node.is_off());
                 let parts = read(&mut fields, &mut context);
                 fields.deny_unknown(context.problems);
                 if let Compile::Everywhere { always: read, .. } = kind.compile {
                     always = read(block, &mut context)?;
                 }
-                (mode?, parts?)
+                (rollout?, parts?)
             }
         };
         let at = place_of(kind)?;
         let written = block.map(|block| self.block_place(block));
-        let step = |mode: Mode, ChainPart { stage, policy }| {
+        if let (Some(block), Some(_), "error_pages") = (block, &rollout.partial, kind.name) {
+            block.report(
+                self.problems,
+                "refuses nothing, so there is nothing to bring in for a share of requests; remove `percent`",
+            );
+            return None;
+        }
+        let (mode, staged) = match block {
+            Some(block) => self.staged_policy(rollout, kind.name, block.pointer()),
+            None => (rollout.mode, None),
+        };
+        let step = |mode: Mode, rollout: Option<&StagedRollout>, ChainPart { stage, policy }| {
             let declared = policy.declares();
+            let mode = mode.over(declared.mode);
             Step {
                 name: kind.name,
                 kind: at,
-                mode: mode.over(declared.mode),
+                mode,
+                rollout: rollout.filter(|_| mode == Mode::Enforce).cloned(),
                 stage,
                 policy,
                 declared: Rc::new(declared),
                 place: written.clone(),
             }
         };
-        let always = always.into_iter().map(|part| step(Mode::Enforce, part));
-        let steps = always.chain(parts.into_iter().map(|part| step(mode, part)));
+        let always = always.into_iter();
+        let always = always.map(|part| step(Mode::Enforce, None, part));
+        let parts = parts.into_iter();
+        let steps = always.chain(parts.map(|part| step(mode, staged.as_ref(), part)));
         let steps = steps.collect();
         let beside = match tried {
             None => Vec::new(),
@@ -440,10 +444,15 @@ impl Document<'_> {
         | Compile::Shadowed(read)
         | Compile::Everywhere { object: read, .. }) = kind.compile
         else {
-            node.report(
-                context.problems,
-                "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`",
-            );
+            let instead = match kind.compile {
+                Compile::Flag(_) => {
+                    "is for all or nothing: add `mode: \"shadow\"` to a route that has it"
+                }
+                _ => {
+                    "is tried limit by limit: add one to the list of the route with `mode: \"shadow\"`"
+                }
+            };
+            node.report(context.problems, instead);
             return None;
         };
         let mut fields = node.fields(context.problems)?;
@@ -474,6 +483,7 @@ impl Document<'_> {
             name: policy::name(at),
             kind: at,
             mode: Mode::Shadow,
+            rollout: None,
             stage,
             declared: Rc::new(policy.declares()),
             policy,
@@ -497,7 +507,13 @@ fn guard(authenticated: bool, steps: &[Step]) -> Option<Mode> {
         let kind = policy::LIST.get(step.kind);
         kind.is_some_and(|kind| kind.role.asks_for_credentials())
     };
-    let mut modes = steps.iter().filter(authenticates).map(|step| step.mode);
+    let mut modes = steps.iter().filter(authenticates).map(|step| {
+        // Where it is in force for some, of the others nobody need be known.
+        match step.is_always_enforced() {
+            true => Mode::Enforce,
+            false => Mode::Shadow,
+        }
+    });
     // A block that is wrong leaves no steps, and has been reported.
     let only_shadow = modes.next() == Some(Mode::Shadow) && modes.all(|mode| mode == Mode::Shadow);
     match (authenticated, only_shadow) {

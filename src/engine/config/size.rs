@@ -14,7 +14,7 @@ pub(super) const ENGINE: usize = 64 << 10;
 /// What a route takes of memory beside what it says: its place in lists, and the chain of its policies.
 pub(super) const ROUTE: usize = 2048;
 /// What the plan of a route may take of memory: one that takes more is not kept.
-pub(super) const PLAN: usize = 10 << 10;
+pub(super) const PLAN: usize = 12 << 10;
 /// So many routes, the first of a document, may have plans.
 pub(super) const MOST_PLANS: usize = 1000;
 /// What is written in a document takes at most that many times as much when it is compiled.

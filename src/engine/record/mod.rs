@@ -2,6 +2,7 @@
 //! explain it stand above.
 
 mod ending;
+mod rollout;
 pub(crate) mod security;
 mod summary;
 mod verdicts;
@@ -11,6 +12,7 @@ use portcullis_exchange::refusal::{Claimed, Detail, Reason};
 use portcullis_schema::Violation;
 
 pub use self::ending::Ending;
+pub use self::rollout::{DOCUMENT, ROUTE, RolloutState};
 pub use self::summary::Summary;
 pub use self::verdicts::{PolicyVerdict, Verdicts};
 
@@ -29,6 +31,8 @@ pub struct Decision {
     pub responded_by: Option<&'static str>,
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
+    /// What was in force, of what is for a share of requests.
+    pub sampled: RolloutState,
     /// The place in the chain of the part that refused or answered the request: none was asked after it.
     pub(crate) ended_at: Option<usize>,
 }
@@ -106,7 +110,8 @@ impl Decision {
         let lists = self.shadow.iter().map(|each| &each.violations);
         let lists = lists.chain([&self.violations]).map(violations);
         let details = self.details().map(Detail::memory);
-        lists.chain(details).fold(shadow, usize::saturating_add)
+        let all = lists.chain(details).chain([self.sampled.memory()]);
+        all.fold(shadow, usize::saturating_add)
     }
 
     /// What a policy said that was asked.

@@ -5,6 +5,7 @@ use portcullis_exchange::refusal::{Blame, Reason, Selector};
 use portcullis_policies::access::refusals as access;
 use portcullis_policies::api_key::refusals as api_key;
 use portcullis_policies::certificate::refusals as certificate;
+use portcullis_policies::concurrency::refusals as concurrency;
 use portcullis_policies::cors;
 use portcullis_policies::credentials::refusals as credentials;
 use portcullis_policies::csrf;
@@ -251,7 +252,11 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("limit_lockout", Severity::Medium, "API4:2023")
     },
     &EventKind {
-        causes: &[Selector::Reason(&limits::LIMIT)],
+        causes: &[
+            Selector::Reason(&limits::LIMIT),
+            Selector::Reason(&limits::QUEUE),
+            Selector::Code(&concurrency::LIMITED),
+        ],
         ..kind("limit_exceeded", Severity::Low, "API4:2023")
     },
     &EventKind {

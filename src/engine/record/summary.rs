@@ -31,6 +31,8 @@ pub struct Summary<'s> {
     pub began: Option<Duration>,
     /// How long its head was judged; none if nobody wants to know.
     pub judging: Option<Duration>,
+    /// How long it waited in the midst of its chain.
+    pub waited: Duration,
 }
 
 impl Summary<'_> {

@@ -131,6 +131,9 @@ impl Judge<'_> {
             shadow: Vec::new(),
         };
         let mut verdict = step.policy.check_request(&mut own, &ReadOnlyHost(host));
+        if let Verdict::Wait(_) = verdict {
+            step.policy.not_waited(own.facts);
+        }
         if let (Verdict::AwaitBody(need), BodyState::Complete) = (&verdict, exchange.body) {
             verdict = ask_of_no_body(
                 step,

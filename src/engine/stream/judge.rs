@@ -10,10 +10,11 @@ use super::beside::{Beside, ReadOnlyHost, ask_of_no_body};
 use super::body::Awaiting;
 use super::measure::StepTimes;
 use super::overrides::strip_reserved_headers;
+use super::rollout::{document_mode, mode, sample};
 use super::settle::{Flow, Stop, settle};
 use super::waiting::ResumePoint;
 use crate::engine::{Chain, Engine, Lane, Selection};
-use crate::record::ShadowRefusal;
+use crate::record::{ROUTE, RolloutState, ShadowRefusal};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts, Request};
 use portcullis_exchange::host::Host;
@@ -67,6 +68,7 @@ pub(super) struct Judge<'j> {
     pub(super) body: BodyState,
     pub(super) beside: &'j mut Beside,
     pub(super) times: &'j mut StepTimes,
+    pub(super) sampled: &'j mut RolloutState,
     pub(super) noted: Vec<ShadowRefusal>,
     pub(super) awaiting: Vec<Awaiting>,
     pub(super) skipped: Vec<(Lane, usize)>,
@@ -84,10 +86,14 @@ impl Judge<'_> {
     ) -> Judgement {
         let mut end = self.walk(headers, &mut place, wake, &mut facts).err();
         let mut edits = Vec::new();
-        if self.engine.mode == Mode::Shadow {
+        if document_mode(self.engine, self.sampled) == Mode::Shadow {
             // The core's own refusals: of policies' verdicts the chain has settled already.
             if let Some((Stop::Refuse(refusal), _)) = end.take() {
                 self.noted.push(ShadowRefusal::new(refusal, None));
+            }
+            // What the filter sets for some requests is a client's own for none.
+            if self.engine.mode == Mode::Enforce {
+                for_service(self.engine, headers, None, &mut edits);
             }
         } else if end.is_none() {
             edits = std::mem::take(&mut place.edits);
@@ -138,6 +144,8 @@ impl Judge<'_> {
         let route = route.ok_or_else(|| core(Refusal::new(&NOTHING_HERE)))?;
         let trusts = route.chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
+        let staged = route.rollout.as_ref();
+        sample(self.sampled, ROUTE, staged, facts, headers, self.host);
         facts.claimants.clone_from(&route.chain.claimants);
         facts.set_operations(route.chain.operations.as_ref());
         let preflight = Preflight::of(headers, request.effort);
@@ -184,7 +192,16 @@ impl Judge<'_> {
         let steps = chain.steps.iter().enumerate().skip(place.step);
         for (index, step) in steps {
             self.try_before(chain, Some(step.stage), exchange, &effort);
-            let mode = self.engine.mode.over(step.mode);
+            let (staged, headers) = (step.rollout.as_ref(), exchange.request.headers);
+            sample(
+                self.sampled,
+                step.name,
+                staged,
+                exchange.facts,
+                headers,
+                host,
+            );
+            let mode = mode(self.engine, self.sampled, step);
             let edits_before = exchange.edits.len();
             let before = self.times.before(host);
             let looks = ReadOnlyHost(host);
@@ -217,7 +234,8 @@ impl Judge<'_> {
                     need,
                 }),
                 Flow::Note(refusal) => {
-                    if self.engine.mode == Mode::Shadow && passes(&self.noted) {
+                    let whole = document_mode(self.engine, self.sampled);
+                    if whole == Mode::Shadow && passes(&self.noted) {
                         for other in &chain.steps {
                             let (facts, by) = (&mut *exchange.facts, Some(step.name));
                             other.policy.refused(&refusal, by, facts, host);
@@ -227,6 +245,7 @@ impl Judge<'_> {
                 }
                 Flow::Skip => {
                     exchange.facts.asked.withdraw();
+                    step.policy.not_waited(exchange.facts);
                     self.skipped.push((Lane::InForce, index));
                 }
                 Flow::Stop(stop) => {

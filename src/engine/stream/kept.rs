@@ -102,7 +102,7 @@ impl Stream {
         let whole = self.headers.memory() <= SMALL || self.keep_fields(engine, false);
         if !whole {
             let refusal = Refusal::new(&KEPT_TOO_LARGE);
-            match engine.mode {
+            match self.mode_of_document(engine) {
                 Mode::Enforce => return Err(refusal),
                 Mode::Shadow => self.note(ShadowRefusal::new(refusal, None), host),
             }

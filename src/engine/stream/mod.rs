@@ -11,6 +11,7 @@ mod planned;
 mod planned_answer;
 mod planned_head;
 mod response;
+mod rollout;
 mod settle;
 mod summary;
 mod waiting;
@@ -70,6 +71,8 @@ pub struct Stream {
     paused: Option<Box<Paused>>,
     /// How often it has waited there.
     waits: u32,
+    /// For how long, in waits that are over.
+    waited: Duration,
     /// Whether a response that is not ours has begun: then no wait matters any more.
     responded: bool,
     /// Whether policies have been told that it has ended.
@@ -126,6 +129,7 @@ impl Stream {
             skipped: Vec::new(),
             paused: None,
             waits: 0,
+            waited: Duration::ZERO,
             responded: false,
             ended: false,
             beside: Beside::default(),
@@ -160,6 +164,7 @@ impl Stream {
             return self.refuse(Refusal::new(&NOT_CONFIGURED), None, host);
         };
         self.start_explain(&engine, host);
+        self.sample_document(&engine, host);
         let place = ResumePoint::head(merge(&engine, &mut self.headers), body);
         let judgement = self.judge_head(&engine, place, None, host);
         self.settle_head(&engine, judgement, host)
@@ -181,6 +186,7 @@ impl Stream {
             body: place.body,
             beside: &mut self.beside,
             times: &mut self.times,
+            sampled: &mut self.decision.sampled,
             noted: Vec::new(),
             awaiting: Vec::new(),
             skipped: Vec::new(),

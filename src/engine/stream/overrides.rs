@@ -1,18 +1,9 @@
 //! Header fields and trailers of clients' that the upstream must not get: overrides of method and path, names that are the filter's.
 
 use crate::engine::{Engine, Overrides};
+use portcullis_document::header::OVERRIDES;
 use portcullis_exchange::exchange::Edit;
 use portcullis_wire::headers::{HeaderName, Headers, are_alike};
-
-/// The request's own method and path are what was judged; these name others. Symfony, Zend and IIS read the
-/// last two.
-const OVERRIDES: [&str; 5] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-];
 
 /// The fields by which a request names another method or path.
 pub fn override_fields() -> &'static [&'static str] {

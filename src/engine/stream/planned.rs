@@ -78,6 +78,9 @@ impl View<'_> {
     #[inline(always)]
     fn changes(self, each: &mut impl FnMut(PlannedChange<'_>)) {
         for step in &self.plan.steps {
+            if let Step::Edit(edits) = step {
+                edits.iter().all(|edit| edit.changes(each));
+            }
             if let (Step::Token { strips, .. }, Some(accepted)) = (step, &self.planned.accepted) {
                 if let Some(name) = strips {
                     each(PlannedChange::Remove(name.as_str()));

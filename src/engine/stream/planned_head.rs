@@ -295,6 +295,7 @@ fn judge_by_plan<'e>(
                 }
             }
             Step::Count(counter) => note(&mut counters, index, Some(*counter)),
+            Step::Edit(_) => {}
         }
     }
     let claims = judged.accepted.as_ref();

@@ -145,7 +145,7 @@ impl Stream {
         let engine = self.engine.clone()?;
         let mut steps = self.chain(&engine).steps.iter();
         let enforced = steps.any(|step| {
-            engine.mode.over(step.mode) == Mode::Enforce && step.declared.reads_response
+            self.mode_of(&engine, step) == Mode::Enforce && step.declared.reads_response
         });
         if self.has_replied() || !enforced {
             return None;
@@ -174,14 +174,12 @@ impl Stream {
     /// The policies that hear of the service's response.
     fn hearing<'e>(&self, engine: &'e Engine) -> impl Iterator<Item = &'e dyn Policy> {
         let passes = self.passes();
-        let asked = self
-            .chain(engine)
-            .steps
-            .iter()
-            .filter(move |step| match engine.mode {
-                Mode::Enforce => step.mode == Mode::Enforce,
+        let asked = self.chain(engine).steps.iter().filter(move |step| {
+            match self.mode_of_document(engine) {
+                Mode::Enforce => self.mode_of(engine, step) == Mode::Enforce,
                 Mode::Shadow => passes,
-            });
+            }
+        });
         asked.map(|step| &*step.policy)
     }
 
@@ -209,7 +207,7 @@ impl Stream {
         let trusts = chain.trusts_forwarded_proto;
         facts.connection.trust_forwarded_proto(trusts);
         if author == Author::Upstream {
-            if engine.mode == Mode::Shadow && !self.decision.shadow.is_empty() {
+            if self.mode_of_document(engine) == Mode::Shadow && !self.decision.shadow.is_empty() {
                 facts.limits.never_asked(host);
             }
             for policy in self.hearing(engine) {
@@ -227,7 +225,7 @@ impl Stream {
             body: None,
         };
         for step in &chain.steps {
-            if engine.mode.over(step.mode) == Mode::Enforce {
+            if self.mode_of(engine, step) == Mode::Enforce {
                 step.policy.edit_response(&mut response, host);
             }
         }
@@ -260,7 +258,7 @@ impl Stream {
             Some(Awaiting {
                 lane: Lane::InForce,
                 step: index,
-                mode: engine.mode.over(step.mode),
+                mode: self.mode_of(engine, step),
                 need: step.policy.response_body_need(&mut response)?,
             })
         });

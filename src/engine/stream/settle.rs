@@ -77,6 +77,10 @@ impl Stream {
         } = judgement;
         self.route = route;
         self.facts = facts;
+        let waits = matches!(end, Some((Stop::Wait(_), _)));
+        if !waits {
+            self.sample_rest(engine, host);
+        }
         // Policies before one that waited have said already that they wait for the body.
         self.awaiting.extend(awaiting);
         self.skipped.extend(skipped);
@@ -148,7 +152,7 @@ impl Stream {
     ) -> Action {
         if let Some(engine) = self.engine.clone() {
             for step in &self.chain(&engine).steps {
-                if engine.mode.over(step.mode) == Mode::Enforce {
+                if self.mode_of(&engine, step) == Mode::Enforce {
                     step.policy.refused(&refusal, policy, &mut self.facts, host);
                 }
             }
@@ -239,6 +243,7 @@ impl Stream {
             Some(engine) if !std::mem::replace(&mut self.ended, true) => engine,
             _ => return,
         };
+        self.note_wait(host);
         if !self.chain(&engine).minds_end {
             return;
         }

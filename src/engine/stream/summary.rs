@@ -29,6 +29,7 @@ impl Stream {
             started: self.started,
             began: self.began,
             judging: self.judging,
+            waited: self.waited,
         }
     }
 

@@ -55,7 +55,10 @@ pub(super) struct Paused {
     runs_since: Option<Duration>,
     /// The call, once it has been made.
     token: Option<Token>,
-    _slot: Slot,
+    /// Since when it waits.
+    began: Duration,
+    /// None of one that waits for its turn: its policy holds its place.
+    _slot: Option<Slot>,
     _memory: Reservation,
 }
 
@@ -168,7 +171,9 @@ impl Stream {
         host: &dyn Host,
     ) -> Result<Paused, (usize, &'static Reason)> {
         let step = place.step;
-        self.waits = self.waits.saturating_add(1);
+        if !matches!(wait, Wait::Turn(_)) {
+            self.waits = self.waits.saturating_add(1);
+        }
         let now = host.monotonic();
         let (deadline, timeout) = match wait {
             Wait::Response(call) | Wait::Shared(call) => {
@@ -176,18 +181,22 @@ impl Stream {
                 let until = now.saturating_add(call.timeout);
                 (until.saturating_add(GRACE), Some(call.timeout))
             }
-            Wait::Until(time) => (*time, None),
+            Wait::Until(time) | Wait::Turn(time) => (*time, None),
         };
         let asker = match wait {
             Wait::Shared(_) => self.facts.asked.asker(),
-            Wait::Response(_) | Wait::Until(_) => None,
+            Wait::Response(_) | Wait::Until(_) | Wait::Turn(_) => None,
         };
+        let is_turn = matches!(wait, Wait::Turn(_));
         if self.waits > MOST_OF_REQUEST
             || deadline > now.saturating_add(LONGEST).saturating_add(GRACE)
         {
             return Err((step, &WAIT));
         }
-        let slot = Slot::take(asker).ok_or((step, &WAIT))?;
+        let slot = match is_turn {
+            true => None,
+            false => Some(Slot::take(asker).ok_or((step, &WAIT))?),
+        };
         let memory = place.memory().saturating_add(Asked::MEMORY);
         let memory = budget::reserve(Share::Streams, memory).ok_or((step, &NO_MEMORY))?;
         // All of the head is kept: policies behind this one may ask for it.
@@ -201,9 +210,18 @@ impl Stream {
             timeout: timeout.unwrap_or_default(),
             runs_since: Some(now),
             token: None,
+            began: now,
             _slot: slot,
             _memory: memory,
         })
+    }
+
+    /// Notes how long a request has waited that still does, when it ends.
+    pub(super) fn note_wait(&mut self, host: &dyn Host) {
+        if let Some(paused) = &self.paused {
+            let waited = host.monotonic().saturating_sub(paused.began);
+            self.waited = self.waited.saturating_add(waited);
+        }
     }
 
     /// Whether the request waits in the midst of its chain.
@@ -286,7 +304,9 @@ impl Stream {
         }
         let paused = self.paused.take()?;
         let engine = self.engine.clone()?;
-        let Paused { place, .. } = *paused;
+        let Paused { place, began, .. } = *paused;
+        let waited = host.monotonic().saturating_sub(began);
+        self.waited = self.waited.saturating_add(waited);
         let judgement = self.judge_head(&engine, place, Some(wake), host);
         let action = self.settle_head(&engine, judgement, host);
         Some(self.catch_up(action, host))
@@ -345,3 +365,5 @@ impl StreamedBody {
 mod introspection;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turns;

@@ -72,6 +72,9 @@ impl Worker {
     pub fn tick(&self) -> bool {
         let host = &*self.host;
         let is_reading = self.read_on();
+        for each in self.engine.ticks() {
+            each.tick(host);
+        }
         let Ok(mut calls) = self.calls.try_borrow_mut() else {
             return is_reading;
         };

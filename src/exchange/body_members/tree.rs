@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::claim_path::ClaimPath;
 use crate::target::fold_case;
 use portcullis_wire::json::array_index;
+use portcullis_wire::sort;
 
 /// Where values stand that are asked for.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(super) enum Named {
 
 impl Tree {
     pub(super) fn of(mut pointers: Vec<ClaimPath>) -> Self {
-        pointers.sort_unstable();
+        sort::sort(&mut pointers, Ord::cmp);
         pointers.dedup();
         let mut tree = Self {
             nodes: vec![TreeNode::default()],
@@ -52,8 +53,8 @@ impl Tree {
             }
         }
         for node in &mut tree.nodes {
-            node.children.sort_unstable();
-            node.items.sort_unstable();
+            sort::sort(&mut node.children, Ord::cmp);
+            sort::sort(&mut node.items, Ord::cmp);
         }
         tree
     }

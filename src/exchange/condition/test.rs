@@ -10,6 +10,7 @@ use portcullis_wire::json::compact::Value;
 use portcullis_wire::json::decimal::Decimal;
 use portcullis_wire::json::{Json, Number};
 use portcullis_wire::regex::Regex;
+use portcullis_wire::sort;
 use std::borrow::Cow;
 
 /// One way to compare a value: data and three functions, so that a new one is a file of its own.
@@ -281,7 +282,7 @@ impl Choice {
                 other => others.push(other.clone()),
             }
         }
-        texts.sort_unstable();
+        sort::sort(&mut texts, Ord::cmp);
         texts.dedup();
         Self {
             texts: texts.into_boxed_slice(),

@@ -1,7 +1,10 @@
 //! Under which names anybody can register another: the Public Suffix List.
 
-/// A line for each top-level domain that has rules of more than one label.
-const LIST: &str = include_str!("public_suffixes.txt");
+/// What each byte stands for, a pair of others or, where that is two zeros, itself; then a line for each top-level domain that
+/// has rules of more than one label. The text of it is `public_suffixes.txt`, under the Mozilla Public License 2.0;
+/// `tests/vectors/public-suffixes/compact.py` packs it.
+const PACKED: &[u8] = include_bytes!("public_suffixes.packed");
+const TABLE: usize = 512;
 
 /// What it costs at most to look a name up, in steps of an effort.
 pub(super) const STEPS: u64 = 4000;
@@ -20,7 +23,8 @@ pub(super) fn suffix(name: &str) -> &str {
     let mut labels = name.rsplit('.');
     let top = labels.next().unwrap_or_default();
     let (mut length, mut seen) = (top.len(), top.len());
-    let mut level = line(top);
+    let line = line(top);
+    let mut level = line.as_str();
     for label in labels {
         if level.is_empty() {
             break;
@@ -58,10 +62,30 @@ fn ending(name: &str, length: usize) -> &str {
 }
 
 /// What the list has below a top-level domain.
-fn line(top: &str) -> &'static str {
-    let mut lines = LIST.lines().filter_map(|line| line.strip_prefix(top));
-    let below = lines.find_map(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
-    below.unwrap_or_default()
+fn line(top: &str) -> String {
+    let (pairs, list) = PACKED.split_at_checked(TABLE).unwrap_or_default();
+    let mut lines = list
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.strip_prefix(top.as_bytes()));
+    let below = lines.find_map(|rest| rest.strip_prefix(b"(")?.strip_suffix(b")"));
+    unpacked(below.unwrap_or_default(), pairs)
+}
+
+fn unpacked(text: &[u8], pairs: &[u8]) -> String {
+    let mut out = Vec::new();
+    // Each byte of a pair stands for a pair in turn, or for itself. The later ones stand for the earlier, so this ends.
+    let mut open: Vec<u8> = Vec::new();
+    for byte in text {
+        open.push(*byte);
+        while let Some(byte) = open.pop() {
+            let pair = pairs.chunks_exact(2).nth(usize::from(byte));
+            match pair {
+                Some([one, other]) if *one != 0 => open.extend([*other, *one]),
+                _ => out.push(byte),
+            }
+        }
+    }
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Looks a label up among `a,b(c,d),!e,f?(g)`.
@@ -107,6 +131,16 @@ fn closing(inside: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_packed_is_the_list() {
+        let (pairs, list) = PACKED.split_at(TABLE);
+        let lines = list.split(|byte| *byte == b'\n');
+        let lines = lines.map(|line| unpacked(line, pairs));
+        let text = include_str!("public_suffixes.txt").lines();
+        let text = text.filter(|line| !line.starts_with("//")).chain([""]);
+        assert!(lines.eq(text));
+    }
 
     /// The list's own tests: `checkPublicSuffix('a.example.com', 'example.com');`.
     #[test]

@@ -71,6 +71,8 @@ pub enum Step {
     Rules(Rc<dyn Rules>),
     /// Nothing is asked; this is counted.
     Count(Counter),
+    /// Nothing is asked; this is changed.
+    Edit(Rc<[Edit]>),
 }
 
 /// A case that requests are of.

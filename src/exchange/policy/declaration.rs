@@ -46,8 +46,16 @@ pub struct Declaration {
     pub judged_request_headers: Vec<HeaderName>,
     /// Request fields by which its conditions go, each with the place of the condition.
     pub conditions_on_headers: Vec<(HeaderName, Pointer)>,
+    /// Request fields that it sets or removes because the document names them, each with the place of its block.
+    pub sets_request_headers: Vec<(HeaderName, Pointer)>,
+    /// The same of response fields.
+    pub sets_response_headers: Vec<HeaderName>,
+    /// Whether it answers or refuses every request, so that nothing behind it is asked.
+    pub ends_chain: bool,
     /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
     pub minds_end: bool,
+    /// The same, for requests that policies were asked about: on a plan it has nothing to hear.
+    pub minds_end_if_asked: bool,
     /// Whether it says who calls only when all of the body has come.
     pub names_caller_late: bool,
     /// Whether it is to write nothing that others read where nothing is carried out of what it says.
@@ -58,6 +66,8 @@ pub struct Declaration {
     pub conceals: bool,
     /// Whether it goes by the certificate of the connection, and asks for no credentials.
     pub asks_for_certificate: bool,
+    /// Whether it goes by the number that is drawn for a request.
+    pub draws: bool,
     /// Whether it believes `X-Forwarded-Proto` of the proxy in front.
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
@@ -121,12 +131,17 @@ impl Default for Declaration {
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
             conditions_on_headers: Vec::new(),
+            sets_request_headers: Vec::new(),
+            sets_response_headers: Vec::new(),
+            ends_chain: false,
             minds_end: false,
+            minds_end_if_asked: false,
             names_caller_late: false,
             only_looks_in_shadow: false,
             admits_any_token: false,
             conceals: false,
             asks_for_certificate: false,
+            draws: false,
             trusts_forwarded_proto: false,
             exports: Vec::new(),
         }

@@ -52,6 +52,8 @@ pub enum Compile {
     Object(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
     /// The same, and its `mode` is `shadow` unless it says otherwise.
     Shadowed(fn(&mut Fields<'_>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
+    /// `true`, or `false` for nothing.
+    Flag(fn(&mut Context<'_>) -> Vec<ChainPart>),
     /// A list of objects, each with a `mode` of its own. It is asked as well where there is no
     /// block, for what the document says once for all routes.
     List(fn(Option<&Node<'_>>, &mut Context<'_>) -> Option<Vec<ChainPart>>),
@@ -216,6 +218,12 @@ pub trait Policy {
     fn resume(&self, wake: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let _ = wake;
         self.check_request(exchange, host)
+    }
+
+    /// Hears that the request does not wait, though it said so: nothing comes of what it says, and the chain goes
+    /// on.
+    fn not_waited(&self, facts: &mut Facts) {
+        let _ = facts;
     }
 
     /// Whether a browser may send what a preflight asks about. None from a policy that does not answer

@@ -237,6 +237,11 @@ impl Claimed {
 }
 
 impl BlockPlace {
+    /// Where the block stands: a JSON pointer.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// The place of a block.
     pub fn of(block: &Node<'_>) -> Self {
         let object = block.json().as_object();

@@ -3,21 +3,26 @@
 mod cover;
 mod index;
 mod lint;
+mod method;
 mod path;
+mod version;
 
 use std::rc::Rc;
 
 pub use self::index::PathIndex;
 pub use self::lint::notes;
+pub use self::method::{read_method, stands_for_every_method, with_head};
+use self::method::{read_own_method, report_head};
 pub use self::path::{PathPattern, PathTemplate, read_path};
+use self::version::VersionName;
 pub use crate::condition::Undecidable;
 pub use crate::condition::read_header_name;
 use crate::condition::{Condition, Language, Operand, OperandField, OtherKinds, View};
 use crate::exchange::Request;
 use crate::target::{Authority, LetterCase};
-use crate::versions::{NamedVersion, VersionFault, VersionScheme};
-use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
-use portcullis_wire::headers::{HeaderName, is_token_byte};
+use crate::versions::VersionScheme;
+use portcullis_document::{Node, Pointer, Problems};
+use portcullis_wire::headers::HeaderName;
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::regex::TooCostly;
 
@@ -30,13 +35,6 @@ pub struct RequestMatcher {
     headers: Vec<Condition>,
     versions: Vec<VersionName>,
     scheme: Option<Rc<VersionScheme>>,
-}
-
-/// A version that a route is for, and where that stands.
-#[derive(Debug)]
-struct VersionName {
-    name: Box<str>,
-    place: Pointer,
 }
 
 /// Whether a route will be for a request that is not yet there.
@@ -84,17 +82,22 @@ impl RequestMatcher {
         let methods = fields.or_default("methods", Vec::new(), problems, |node, problems| {
             node.list(problems, read_own_method)
         });
+        let head = fields.optional("head");
+        let takes_head = head.as_ref().map(|node| node.boolean(problems));
+        if let (Some(node), Some(methods)) = (&head, &methods) {
+            report_head(node, methods, problems);
+        }
+        let methods = methods.map(|methods| match takes_head {
+            Some(Some(false)) => methods,
+            _ => with_head(methods),
+        });
         let headers = fields.or_default("headers", Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {
                 Condition::read(item, &LANGUAGE, problems)
             })
         });
         let versions = fields.or_default("version", Vec::new(), problems, |node, problems| {
-            node.list(problems, |item, problems| {
-                let name = item.non_empty(problems)?.into();
-                let place = item.pointer().clone();
-                Some(VersionName { name, place })
-            })
+            node.list(problems, VersionName::read)
         });
         fields.deny_unknown(problems);
         Some(Self {
@@ -107,74 +110,6 @@ impl RequestMatcher {
         })
     }
 
-    /// Says how requests name versions, to the route that is for some of them; what it names has to be there.
-    pub fn tell_versions(&mut self, scheme: Option<&Rc<VersionScheme>>, problems: &mut Problems) {
-        for VersionName { name, place } in &self.versions {
-            match scheme {
-                None => problems.report(
-                    place,
-                    "no request has a version: say in `versions` of the document, or of the API of the route, where requests name one",
-                ),
-                Some(scheme) if scheme.position(name).is_none() => {
-                    let near = DidYouMean(name, scheme.names());
-                    problems.report(place, format_args!("no version is named {}{near}", Quoted(name)));
-                }
-                Some(_) => {}
-            }
-        }
-        if !self.versions.is_empty() {
-            self.scheme = scheme.cloned();
-        }
-    }
-
-    /// The versions that it is for; all if there are none.
-    pub fn versions(&self) -> impl Iterator<Item = &str> {
-        self.versions.iter().map(|version| &*version.name)
-    }
-
-    /// The same requests, whatever their version: hosts, methods, fields and path, of which the segment at that
-    /// place may be a version. For those who compare routes of several versions.
-    pub fn apart_from_version(&self, segment: Option<usize>) -> (String, Option<&str>) {
-        let (path, version) = match &self.path {
-            None => (String::new(), None),
-            Some(path) => path.apart_from(segment),
-        };
-        let Self { hosts, methods, .. } = self;
-        let headers = self.headers.iter().map(|each| format!("{each:?}"));
-        let headers: Vec<String> = headers.collect();
-        (format!("{path} {hosts:?} {methods:?} {headers:?}"), version)
-    }
-
-    /// Whether the version of a request is one of its own.
-    fn is_for_version(&self, request: &Request<'_>) -> Result<bool, VersionFault> {
-        if self.versions.is_empty() {
-            return Ok(true);
-        }
-        // A document with such a route and without versions is refused.
-        let Some(scheme) = &self.scheme else {
-            return Ok(false);
-        };
-        let NamedVersion::Known(place) = scheme.of(request)? else {
-            return Ok(false);
-        };
-        let found = scheme.known.get(place);
-        Ok(found.is_some_and(|found| self.versions.iter().any(|each| *each.name == *found.name)))
-    }
-
-    /// Whether the version of the request that a preflight asks about will be one of its own.
-    fn foresees_version(&self, request: &Request<'_>, preflight: &Preflight<'_>) -> PreflightMatch {
-        let fields = self.scheme.iter().flat_map(|scheme| scheme.header_names());
-        let mut open = fields.map(|name| preflight.leaves_open(name.as_str()).unwrap_or(true));
-        if !self.versions.is_empty() && open.any(|is_open| is_open) {
-            return PreflightMatch::Depends;
-        }
-        match self.is_for_version(request) {
-            Ok(true) => PreflightMatch::Matches,
-            Ok(false) => PreflightMatch::Misses,
-            Err(_) => PreflightMatch::Depends,
-        }
-    }
-
     /// Whether everything but the method fits.
     ///
     /// # Errors
@@ -183,8 +118,8 @@ impl RequestMatcher {
         if !self.is_for(request)? {
             return Ok(false);
         }
-        let is_for_version = self.is_for_version(request);
-        if !is_for_version.map_err(Undecidable::Version)? {
+        let of_version = self.is_for_version(request);
+        if !of_version.map_err(Undecidable::Version)? {
             return Ok(false);
         }
         let view = view(request);
@@ -208,11 +143,8 @@ impl RequestMatcher {
         let fits = path_fits
             && (self.hosts.is_empty() || hosts.any(|pattern| pattern.matches(host)))
             && method.is_none_or(|method| self.allows(method));
-        match (fits, self.headers.as_slice()) {
-            (true, [_, ..]) => None,
-            (true, []) if !self.versions.is_empty() => None,
-            (fits, _) => Some(fits),
-        }
+        let asks_for_more = !self.headers.is_empty() || !self.versions.is_empty();
+        (!fits || !asks_for_more).then_some(fits)
     }
 
     /// Whether everything but the method will fit the request that a preflight asks about.
@@ -256,10 +188,7 @@ impl RequestMatcher {
     }
 
     /// Whether path and host fit.
-    ///
-    /// # Errors
-    /// [`TooCostly`] when that is not known.
-    pub fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
+    fn is_for(&self, request: &Request<'_>) -> Result<bool, TooCostly> {
         let path_fits = match &self.path {
             None => true,
             Some(pattern) => pattern.matches(request.target, request.effort)?,
@@ -382,45 +311,6 @@ fn read_seen_header(node: &Node<'_>, problems: &mut Problems) -> Option<HeaderNa
         return None;
     }
     read_header_name(node, problems)
-}
-
-/// A method of a route.
-fn read_own_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    let written = node.json().as_str().unwrap_or_default();
-    if let Some(reason) = lint::every_method(written) {
-        node.report(problems, reason);
-        return None;
-    }
-    read_method(node, problems)
-}
-
-/// Whether something that is written as a method is meant to stand for all.
-pub fn stands_for_every_method(written: &str) -> bool {
-    lint::every_method(written).is_some()
-}
-
-/// Reads a method; one of the usual ones must be in upper case.
-pub fn read_method(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
-    const USUAL: [&str; 9] = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
-    ];
-    let method = node.non_empty(problems)?;
-    if !method.bytes().all(is_token_byte) {
-        node.report(
-            problems,
-            format_args!("is not a method{}", DidYouMean(method, USUAL.into_iter())),
-        );
-        return None;
-    }
-    let upper = method.to_ascii_uppercase();
-    if method != upper && USUAL.contains(&upper.as_str()) {
-        node.report(
-            problems,
-            format_args!("methods are upper case; write {}", Quoted(&upper)),
-        );
-        return None;
-    }
-    Some(method.to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_schema::Schemas;
 
-pub use self::registry::{EnvironmentFault, Registry, Variable};
+pub use self::registry::{EnvironmentFault, Registry, Ticking, Variable};
 
 /// A block at the top of the document.
 pub trait Section: Sized + 'static {

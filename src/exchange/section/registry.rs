@@ -22,8 +22,16 @@ pub struct Registry {
     pub ending: Vec<(u32, Rc<str>)>,
     /// What is to be shown as a gauge.
     pub gauges: Gauges,
+    /// What has something to do from time to time.
+    pub ticks: Vec<Rc<dyn Ticking>>,
     /// What is taken up in the proxy, a line for each thing.
     pub memory_estimates: Vec<String>,
+}
+
+/// What has something to do from time to time, whether or not requests come.
+pub trait Ticking {
+    /// Does it: called a few times a second, in each worker.
+    fn tick(&self, host: &dyn Host);
 }
 
 /// A variable of the VM's environment that a block needs.

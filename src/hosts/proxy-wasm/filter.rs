@@ -209,7 +209,7 @@ impl Live {
         let called = match wait {
             Wait::Response(call) => Some(worker.call_for(self.id, call)),
             Wait::Shared(call) => Some(worker.share_call(self.id, call)),
-            Wait::Until(_) => None,
+            Wait::Until(_) | Wait::Turn(_) => None,
         };
         match called {
             Some(Ok(token)) => {

@@ -76,7 +76,7 @@ impl Waits {
     pub(super) fn tick(&self, root: u32, is_busy: bool, host: &dyn Host) {
         let now = host.monotonic();
         self.next.set(now.saturating_add(self.period.get()));
-        let due = match self.waiting.try_borrow_mut() {
+        let mut due: Vec<_> = match self.waiting.try_borrow_mut() {
             Ok(mut waiting) => waiting
                 .extract_if(.., |_, each| each.deadline <= now)
                 .collect(),
@@ -85,6 +85,8 @@ impl Waits {
         if due.is_empty() && self.is_usual() && !is_busy {
             return;
         }
+        // In the order of their turns, should several have come.
+        due.sort_by_key(|(id, each)| (each.deadline, *id));
         for (id, each) in due {
             if let Some(live) = each.live.upgrade()
                 && abi::set_effective_context(id).is_ok()

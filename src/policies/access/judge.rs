@@ -15,6 +15,7 @@ use portcullis_exchange::policy::{
 };
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::NO_MEMORY;
+use portcullis_exchange::rollout::RolloutSubject;
 use portcullis_exchange::route::RequestMatcher;
 use portcullis_wire::effort::{self, Effort};
 
@@ -27,7 +28,6 @@ use super::operations::unknown_operations;
 use super::refusals::Visibility;
 use super::request::{Head, HeadContext};
 use super::rule::{AccessRule, RuleAction};
-use super::share::ShareOfCaller;
 
 /// Rules that are decided together.
 pub(super) struct Judge {
@@ -86,8 +86,8 @@ impl Policy for Judge {
             Task::Enforce => head,
             Task::Try => head.at_cost_of(&own),
         };
-        let caller = ShareOfCaller::new(facts.principal.as_ref(), &facts.connection, host);
-        let in_force = |rule: &AccessRule| caller.meets(rule);
+        let subject = RolloutSubject::new(facts, exchange.request.headers, host);
+        let in_force = |rule: &AccessRule| rule.is_met_by(&subject);
         let candidates = self.rules.candidates(&head);
         let all = || candidates.iter().map(|rule| &***rule);
         let enforced = all().filter(|rule| in_force(rule));
@@ -212,6 +212,7 @@ impl Policy for Judge {
             only_looks_in_shadow: true,
             conceals: self.shown.conceals(),
             asks_for_certificate: all.iter().any(|rule| rule.asks_for_certificate()),
+            draws: all.iter().any(|rule| rule.draws()),
             asks_operations: all.iter().any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
         };

@@ -15,6 +15,7 @@ mod callers;
 mod closest;
 mod counts;
 mod decision;
+mod exempt;
 mod from;
 mod group;
 mod index;
@@ -30,7 +31,6 @@ mod request;
 mod rule;
 mod schedule;
 mod section;
-mod share;
 mod texts;
 mod to;
 mod vouched;
@@ -59,6 +59,7 @@ use self::rule::{AccessRule, Need, RuleAction};
 
 use crate::networks::NetworkLists;
 
+pub(crate) use self::exempt::Exemptions;
 pub use self::section::AccessRules;
 
 /// `access: { rules, default, conceal }`.

@@ -18,7 +18,6 @@ use super::peer::Peer;
 use super::request::{CallerIdentity, holds};
 use super::rule::{AccessRule, AsnRange, FieldTest, RuleAction, RuleCondition, Values};
 use super::schedule::RuleSchedule;
-use super::share::ShareOfCaller;
 use super::{from, to};
 
 /// The rules of one part of a chain.
@@ -47,6 +46,10 @@ impl Judge {
             return None;
         }
         let all = self.rules.all();
+        // For whom such a rule is in force is told by asking.
+        if all.iter().any(|rule| rule.is_rolled_out()) {
+            return None;
+        }
         if all.is_empty() && self.fallback == Fallback::Allow {
             return Some(());
         }
@@ -90,7 +93,6 @@ impl plan::Rules for PlannedRules {
             host,
             peer: OnceCell::new(),
         };
-        let share = ShareOfCaller::new(request.principal, request.connection, host);
         let sought = Sought {
             method: request.method,
             effort: &effort,
@@ -102,7 +104,7 @@ impl plan::Rules for PlannedRules {
             || Some(asked.caller),
             |place| {
                 let rule = self.rules.all().get(place)?;
-                match (rule.action, self.task, share.meets(rule)) {
+                match (rule.action, self.task, rule.may_be_in_force()) {
                     // What denies, or may, leaves the plan; so does what would, were it in force.
                     (RuleAction::Deny, Task::Enforce, true)
                     | (RuleAction::Deny, Task::Try, false) => {

@@ -6,11 +6,12 @@ use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::condition::ACCESS;
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::policy::RoutePath;
+use portcullis_exchange::rollout::Rollout;
 use portcullis_exchange::target::LetterCase;
 
 use super::counts::RuleCounts;
 use super::group::{GroupField, GroupReader, RuleSources, read_groups};
-use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage, Trial};
+use super::rule::{AccessRule, Group, RuleAction, RuleCondition, RuleUsage};
 use super::schedule::RuleSchedule;
 use super::{from, to};
 
@@ -56,7 +57,7 @@ pub(super) fn read_rule(
 ) -> Option<AccessRule> {
     let action = fields.required("action", problems);
     let action = action.and_then(|node| read_action(&node, problems));
-    let trial = read_trial(fields, problems);
+    let trial = Rollout::read(fields, Mode::Enforce, problems);
     let schedule = RuleSchedule::read(fields, problems);
     let mut reader = GroupReader {
         letter_case: context.letter_case,
@@ -136,25 +137,4 @@ fn read_conditions(
         condition,
     });
     Some(when.collect())
-}
-
-/// Reads `mode` and `percent`.
-fn read_trial(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Trial> {
-    let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
-    let percent = fields.optional("percent");
-    let (mode, Some(node)) = (mode?, percent) else {
-        return Some(match mode? {
-            Mode::Enforce => Trial::Enforced,
-            Mode::Shadow => Trial::Shadow,
-        });
-    };
-    let percent = node.integer(problems, 0..=100)?;
-    if mode == Mode::Shadow {
-        node.report(
-            problems,
-            "says nothing beside `mode: shadow`; keep one of them",
-        );
-        return None;
-    }
-    u8::try_from(percent).ok().map(Trial::Percent)
 }

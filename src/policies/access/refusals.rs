@@ -4,7 +4,7 @@ use portcullis_exchange::refusal::{Blame, Code, Detail, Disclosure, Fact, Reason
 
 use super::closest::Closest;
 use super::decision::Fault;
-use super::rule::{AccessRule, RuleCondition, Trial};
+use super::rule::{AccessRule, RuleCondition};
 
 /// Every code with which rules refuse.
 pub(super) const CODES: &[&Code] = &[&DENIED, &CONCEALED, &UNAVAILABLE];
@@ -160,8 +160,8 @@ fn about(rule: &AccessRule) -> Detail {
 
 /// With the share of callers for whom a rule is in force, where that is not all or none.
 fn shared(rule: &AccessRule, detail: Detail) -> Detail {
-    match rule.trial {
-        Trial::Percent(percent @ 1..=99) => detail.and("percent", Fact::Number(percent.into())),
-        Trial::Percent(_) | Trial::Enforced | Trial::Shadow => detail,
+    match &rule.trial.partial {
+        Some(partial) => detail.and("percent", Fact::Number(partial.percent().into())),
+        None => detail,
     }
 }

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use portcullis_document::Pointer;
 use portcullis_exchange::condition::{Condition, PathVariables};
+use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::geo::{Asn, Country, Geo};
 use portcullis_exchange::principal::CredentialKind;
+use portcullis_exchange::rollout::{PartialRollout, Rollout, RolloutSubject};
 use portcullis_exchange::route::{HostPattern, PathPattern, RequestMatcher};
 use portcullis_wire::effort::{Effort, HEAD};
 use portcullis_wire::json::compact::Compact;
@@ -31,7 +33,7 @@ pub(super) struct AccessRule {
     pub(super) to: Vec<Group>,
     pub(super) when: Vec<RuleCondition>,
     pub(super) schedule: RuleSchedule,
-    pub(super) trial: Trial,
+    pub(super) trial: Rollout,
     /// How many parts it has: their numbers are below.
     pub(super) parts: usize,
     pub(super) counts: Rc<RuleCounts>,
@@ -54,17 +56,6 @@ pub(super) struct RuleUsage {
 pub(super) enum RuleAction {
     Allow,
     Deny,
-}
-
-/// For which requests what a rule says is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trial {
-    /// For all.
-    Enforced,
-    /// For none.
-    Shadow,
-    /// For those of so many callers of a hundred.
-    Percent(u8),
 }
 
 /// Tests of which all must hold.
@@ -301,11 +292,33 @@ impl AccessRule {
 
     /// Whether it may be carried out.
     pub(super) fn may_be_in_force(&self) -> bool {
-        !matches!(self.trial, Trial::Shadow | Trial::Percent(0))
+        self.trial.mode == Mode::Enforce
+    }
+
+    /// Whether it is in force for a request. One of whom nothing is known meets denials and no allowances.
+    pub(super) fn is_met_by(&self, subject: &RolloutSubject<'_>) -> bool {
+        match &self.trial.partial {
+            None => self.may_be_in_force(),
+            Some(partial) => match subject.is_in(partial, &self.name) {
+                Some(is_in) => is_in,
+                None => self.action == RuleAction::Deny,
+            },
+        }
+    }
+
+    /// Whether it goes by the number that is drawn for a request.
+    pub(super) fn draws(&self) -> bool {
+        let partial = self.trial.partial.as_ref();
+        partial.is_some_and(PartialRollout::draws)
+    }
+
+    /// Whether it is in force for a share of requests.
+    pub(super) fn is_rolled_out(&self) -> bool {
+        self.trial.partial.is_some()
     }
 
     /// Whether it is in force for every request.
     pub(super) fn is_always_in_force(&self) -> bool {
-        matches!(self.trial, Trial::Enforced | Trial::Percent(100))
+        self.may_be_in_force() && self.trial.partial.is_none()
     }
 }

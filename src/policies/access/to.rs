@@ -5,7 +5,7 @@ use portcullis_exchange::condition::Undecidable;
 use portcullis_exchange::exchange::{ApiOperations, Facts, Request, UntoldOperation};
 use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::route::{
-    HostPattern, PathPattern, read_method, read_path, stands_for_every_method,
+    HostPattern, PathPattern, read_method, read_path, stands_for_every_method, with_head,
 };
 use portcullis_exchange::target::{LetterCase, Target};
 use portcullis_wire::effort::{Effort, TooCostly};
@@ -54,7 +54,7 @@ fn read_methods(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values>
         }
         read_method(item, problems)
     });
-    methods.map(Values::Methods)
+    methods.map(with_head).map(Values::Methods)
 }
 
 fn read_paths(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {

@@ -18,6 +18,8 @@ use portcullis_exchange::refusal::Refusal;
 pub(super) trait Member: Authenticator + Sized + 'static {
     /// What a member of this kind is called.
     const NAME: &'static str;
+    /// The least that one says.
+    const EXAMPLE: &'static str;
 
     /// Reads a member; `Some(None)` when what it names is wrong and has been reported there.
     fn read(

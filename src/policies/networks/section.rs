@@ -84,6 +84,10 @@ impl Section for NetworkLists {
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
+        // There is none, and so no code that fetches one.
+        if !HAS_NETWORKS {
+            return;
+        }
         for (_, fetched) in section.fetched() {
             let fetched: Rc<FetchedList<FetchedNetworks>> = Rc::clone(fetched);
             registry.fetch(fetched);

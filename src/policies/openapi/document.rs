@@ -252,8 +252,13 @@ impl<'d, 'p> Reader<'d, 'p> {
                 }
             }
         }
-        paths.sort_by(|one, other| one.template.before(&other.template));
-        paths
+        // Those of which none is before the other stay as they are written.
+        let mut placed: Vec<_> = paths.into_iter().enumerate().collect();
+        sort::sort(&mut placed, |(at, one), (other_at, other)| {
+            let first = one.template.before(&other.template);
+            first.then(at.cmp(other_at))
+        });
+        placed.into_iter().map(|(_, path)| path).collect()
     }
 
     /// Whether what stands for an operation can be read as one. What cannot would ask for nothing, and nobody

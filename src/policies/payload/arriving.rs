@@ -69,7 +69,7 @@ impl Found {
     /// What it is with these bytes, and how many of them are done with.
     fn with(mut self, text: &[u8]) -> (Self, usize) {
         let judged = match &mut self {
-            Found::Gate(pieces) => pieces.more(text, &mut ()),
+            Found::Gate(pieces) => pieces.pass(text),
             Found::Schema(pieces) => pieces.more(text),
             Found::Broken(_) | Found::Nothing => Ok(0),
         };
@@ -133,7 +133,7 @@ impl Coming<'_> {
         let (done, most) = (known.done, self.need.most());
         let judged = match known.found {
             Found::Gate(pieces) => self.content.show(done, most, |text| {
-                pieces.last(text, &mut ()).map(|()| Passed::Valid)
+                pieces.pass_last(text).map(|()| Passed::Valid)
             }),
             Found::Schema(pieces) => self.content.show(done, most, |text| pieces.last(text)),
             Found::Broken(fault) => Some(Err(fault)),

@@ -7,6 +7,7 @@ mod json;
 pub mod refusals;
 mod responses;
 mod schema;
+mod unknown_length;
 pub(super) mod untold;
 
 use self::arriving::Coming;
@@ -20,6 +21,7 @@ use self::refusals::{
 pub(super) use self::responses::Expected;
 pub use self::responses::Responses;
 use self::schema::SchemaCheck;
+use self::unknown_length::UnknownLength;
 use self::untold::{Declared, begins_like_json};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::body::{BodyNeed, Inspection, NoBytes, RequestBody};
@@ -79,6 +81,7 @@ pub struct Payload {
     needs_body: Vec<String>,
     forbids_body: Vec<String>,
     upgrades: Upgrades,
+    unknown_length: UnknownLength,
     json: Option<Limits>,
     schema: Option<SchemaCheck>,
     /// In its place, by media type; none where nothing is asked.
@@ -150,6 +153,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         ];
         node.choice(problems, &choices)
     });
+    let unknown_length = UnknownLength::read(fields, problems);
     let (needs_body, forbids_body) = (needs_body?, forbids_body?);
     if let Some(both) = needs_body.iter().find(|name| forbids_body.contains(name)) {
         problems.report(
@@ -165,6 +169,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         needs_body,
         forbids_body,
         upgrades: upgrades?,
+        unknown_length: unknown_length?,
         json: json?,
         schema: schema?,
         schemas: Vec::new(),
@@ -275,6 +280,7 @@ impl Payload {
             needs_body: named(required == Some(true)),
             forbids_body: named(required.is_none()),
             upgrades: Upgrades::Refuse,
+            unknown_length: UnknownLength::Pass,
             json: Some(json),
             schema: None,
             schemas,
@@ -507,7 +513,7 @@ impl Policy for Payload {
     fn request_body(&self, body: &mut RequestBody<'_>, _host: &dyn Host) -> Verdict {
         match (self.judge(body), body.progress.state) {
             (Err(refusal), _) => Verdict::Refuse(self.detailed(refusal, body.request)),
-            (Ok(()), BodyState::Open) => Verdict::AwaitBody(body.need),
+            (Ok(()), BodyState::Open) => Verdict::AwaitBody(self.unknown_length.need_of_rest(body)),
             (Ok(()), BodyState::Complete) => Verdict::Pass,
         }
     }

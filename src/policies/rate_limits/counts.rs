@@ -15,6 +15,12 @@ pub struct Counts {
     pub(super) rate_limited: Cell<u64>,
     /// Requests that it would have refused, being in shadow mode.
     pub(super) shadow_denied: Cell<u64>,
+    /// Requests that waited for their turn, or began to.
+    pub(super) delayed: Cell<u64>,
+    /// Requests that would have waited, were it not in shadow mode.
+    pub(super) shadow_delayed: Cell<u64>,
+    /// Requests that wait now.
+    pub(super) waiting: Cell<u64>,
     /// Callers that made room for others.
     pub(super) evicted: Cell<u64>,
     /// Cells that have been looked into since the gauge was last read, and the sum of that.
@@ -25,6 +31,11 @@ pub struct Counts {
 /// Adds one.
 pub(super) fn count(counter: &Cell<u64>) {
     counter.set(counter.get().saturating_add(1));
+}
+
+/// Adds or takes away.
+pub(super) fn add(gauge: &Cell<u64>, change: i64) {
+    gauge.set(gauge.get().saturating_add_signed(change));
 }
 
 impl Counts {
@@ -55,10 +66,12 @@ impl SharedLimits {
     /// Shows what has been counted.
     pub fn show(&self, gauges: &mut Gauges) {
         type Leaf = (&'static str, fn(&Counts) -> &Cell<u64>);
-        const LEAVES: [Leaf; 4] = [
+        const LEAVES: [Leaf; 6] = [
             ("ok", |counts| &counts.ok),
             ("rate_limited", |counts| &counts.rate_limited),
             ("shadow_denied", |counts| &counts.shadow_denied),
+            ("delayed", |counts| &counts.delayed),
+            ("shadow_delayed", |counts| &counts.shadow_delayed),
             ("evicted", |counts| &counts.evicted),
         ];
         let Ok(counts) = self.counts.try_borrow() else {
@@ -70,6 +83,9 @@ impl SharedLimits {
                 let name = format!("rate_limit.{name}.{leaf}");
                 gauges.add(&name, Aggregation::Counter, move |_| cell(&counts).get());
             }
+            let waiting = Rc::clone(counts);
+            let gauge = format!("rate_limit.{name}.waiting");
+            gauges.add(&gauge, Aggregation::Sum, move |_| waiting.waiting.get());
             let counts = Rc::clone(counts);
             let name = format!("rate_limit.{name}.occupancy_percent");
             gauges.add(&name, Aggregation::Same, move |_| counts.occupancy());
@@ -106,10 +122,10 @@ mod tests {
             .iter()
             .map(|gauge: &Gauge| (gauge.name(), gauge.read(Duration::ZERO)))
             .collect();
-        assert_eq!(all.len(), 5);
+        assert_eq!(all.len(), 8);
         assert_eq!(all[0], ("portcullis.rate_limit.per_user.ok", Some(2)));
         assert_eq!(
-            all[4],
+            all[7],
             ("portcullis.rate_limit.per_user.occupancy_percent", None)
         );
     }

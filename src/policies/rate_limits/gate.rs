@@ -1,29 +1,33 @@
 //! Asks the limits of one stage.
 
-use std::hash::Hasher as _;
 use std::rc::Rc;
 use std::slice;
+use std::time::Duration;
 
 use super::algorithm::nanoseconds;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::count;
+use super::delay::AwaitedTurn;
 use super::key::{Caller, KeyError};
 use super::ledger::{LimitResult, LimitResults};
-use super::limit::{Limit, Missing};
+use super::limit::Limit;
+use super::lookup::KeyLookup;
 use super::refusals;
 use super::spend::{Charge, LimitCheck, LimitVerdict, spend};
 use portcullis_document::{DidYouMean, Quoted};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::exchange::Exchange;
+use portcullis_exchange::exchange::{Exchange, Facts, Finished};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::meter::Event;
+use portcullis_exchange::meter::{Event, Timing};
 use portcullis_exchange::plan::Draft;
 use portcullis_exchange::policy::{
     Declaration, Misfits, Placement, Policy, RoleSource, RouteCredentials, Verdict,
 };
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::seed::{Hashed, Seed};
+use portcullis_exchange::turn::TurnPlace;
+use portcullis_exchange::wait::{Wait, Wake};
 
 /// A limit as one route has it.
 #[derive(Clone, Debug)]
@@ -57,23 +61,51 @@ enum Lookup {
 impl Policy for Gate {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let now = nanoseconds(host.monotonic());
-        if let Err(refusal) = self.ask(&self.enforced, exchange, now, host) {
-            if let Some(ledger) = exchange.facts.limits.kept_mut::<LimitResults>() {
-                ledger.take_back(now, host);
+        let asked = self.ask(&self.enforced, exchange, now, host);
+        let asked = asked.and_then(|turn| match turn {
+            Some(turn) => begin_wait(turn, exchange.facts, now, host).map(Some),
+            None => Ok(None),
+        });
+        match asked {
+            Ok(None) => self.go_on(exchange, now, host),
+            Ok(Some(until)) => Verdict::Wait(Wait::Turn(Duration::from_nanos(until))),
+            Err(refusal) => {
+                if let Some(ledger) = exchange.facts.limits.kept_mut::<LimitResults>() {
+                    ledger.take_back(now, host);
+                }
+                host.count(Event::RateLimited.counter());
+                Verdict::Refuse(refusal)
             }
-            host.count(Event::RateLimited.counter());
-            return Verdict::Refuse(refusal);
         }
-        if self.is_last {
-            host.count(Event::RateLimitOk.counter());
+    }
+
+    /// Its turn has come.
+    fn resume(&self, _: Wake<'_>, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        let now = nanoseconds(host.monotonic());
+        let ledger = exchange.facts.limits.kept_mut::<LimitResults>();
+        if let Some(turn) = ledger.and_then(|ledger| ledger.turn.take()) {
+            const MILLISECOND: u64 = 1_000_000;
+            let waited = now.saturating_sub(turn.since).wrapping_div(MILLISECOND);
+            host.observe(Timing::Turn.histogram(), waited);
         }
-        // One by one: what one of them would refuse is nothing to the others.
-        for applied in &self.shadow {
-            if let Err(refusal) = self.ask(slice::from_ref(applied), exchange, now, host) {
-                exchange.shadow.push(refusal);
-            }
+        self.go_on(exchange, now, host)
+    }
+
+    /// It goes on at once: nobody enforces that it waits.
+    fn not_waited(&self, facts: &mut Facts) {
+        if let Some(ledger) = facts.limits.kept_mut::<LimitResults>() {
+            ledger.turn = None;
         }
-        Verdict::Pass
+    }
+
+    /// Somebody else has refused it while it waited.
+    fn refused(&self, _: &Refusal, _: Option<&'static str>, facts: &mut Facts, host: &dyn Host) {
+        give_turn_back(facts, host);
+    }
+
+    /// It has ended, and may still have waited.
+    fn finished(&self, exchange: &mut Finished<'_>, host: &dyn Host) {
+        give_turn_back(exchange.facts, host);
     }
 
     fn plan(&self, draft: &mut Draft<'_>) -> Option<()> {
@@ -84,6 +116,7 @@ impl Policy for Gate {
         let mut limits = self.enforced.iter().chain(&self.shadow);
         Declaration {
             counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
+            minds_end_if_asked: self.enforced.iter().any(RouteLimit::delays),
             ..Declaration::default()
         }
     }
@@ -124,15 +157,84 @@ impl Policy for Gate {
     }
 }
 
+impl RouteLimit {
+    /// Whether requests wait that it has no room for.
+    pub(super) fn delays(&self) -> bool {
+        self.limit.delay.is_some()
+    }
+}
+
+/// A turn that a limit gives, for which a request has to wait.
+struct GivenTurn {
+    /// The place of the limit's result.
+    entry: usize,
+    /// How long.
+    wait: u64,
+    limit: Rc<Limit>,
+}
+
+/// Begins to wait for a turn; until when. If there is no place for one more that waits, it is refused.
+fn begin_wait(
+    turn: GivenTurn,
+    facts: &mut Facts,
+    now: u64,
+    host: &dyn Host,
+) -> Result<u64, Refusal> {
+    let GivenTurn { entry, wait, limit } = turn;
+    let place = TurnPlace::take(Rc::as_ptr(&limit).addr());
+    let ledger = facts.limits.kept_mut::<LimitResults>();
+    let (Some(place), Some(ledger)) = (place, ledger) else {
+        if let Some(ledger) = facts.limits.kept_mut::<LimitResults>() {
+            ledger.give_turn_back(entry, now, host);
+            ledger.refused_by(Some(entry));
+        }
+        count(&limit.counts.rate_limited);
+        let tier = facts.limits.kept::<LimitResults>();
+        let tier = tier.and_then(|ledger| ledger.entries.get(entry));
+        let detail = limit.detail(tier.map(|entry| entry.tier));
+        return Err(refusals::limited(refusals::reason(&limit), wait).because(detail));
+    };
+    ledger.turn = Some(AwaitedTurn::new(entry, now, &limit.counts, place));
+    host.count(Event::RateLimitDelayed.counter());
+    Ok(now.saturating_add(wait))
+}
+
+/// A request waits for its turn no more, if it has: it is given back.
+fn give_turn_back(facts: &mut Facts, host: &dyn Host) {
+    let ledger = facts.limits.kept_mut::<LimitResults>();
+    if let Some(ledger) = ledger
+        && let Some(turn) = ledger.turn.take()
+    {
+        let now = nanoseconds(host.monotonic());
+        ledger.give_turn_back(turn.entry, now, host);
+    }
+}
+
 impl Gate {
-    /// Charges all of these limits, or none.
+    /// Lets a request go on that the limits in force have let pass.
+    fn go_on(&self, exchange: &mut Exchange<'_>, now: u64, host: &dyn Host) -> Verdict {
+        if self.is_last {
+            host.count(Event::RateLimitOk.counter());
+        }
+        // One by one: what one of them would refuse is nothing to the others.
+        for applied in &self.shadow {
+            match self.ask(slice::from_ref(applied), exchange, now, host) {
+                Ok(None) => {}
+                Ok(Some(turn)) => count(&turn.limit.counts.shadow_delayed),
+                Err(refusal) => exchange.shadow.push(refusal),
+            }
+        }
+        Verdict::Pass
+    }
+
+    /// Charges all of these limits, or none. The turn that the request has to wait for, if one gives it any.
     fn ask(
         &self,
         limits: &[RouteLimit],
         exchange: &mut Exchange<'_>,
         now: u64,
         host: &dyn Host,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<GivenTurn>, Refusal> {
         let mut demands = Vec::with_capacity(limits.len());
         for (place, applied) in limits.iter().enumerate() {
             let limit = &applied.limit;
@@ -168,7 +270,7 @@ impl Gate {
         }
         let said = spend(&demands, now, host);
         if said.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let Some(ledger) = exchange.facts.limits.keep::<LimitResults>() else {
             // What is kept is of another policy: nothing could be given back.
@@ -177,6 +279,7 @@ impl Gate {
         let entries = &mut ledger.entries;
         entries.reserve_exact(said.len());
         let (mut refusal, mut refusing): (Option<(u64, Refusal)>, _) = (None, None);
+        let mut turn: Option<GivenTurn> = None;
         for (demand, said) in demands.iter().zip(said) {
             let (place, tier) = demand.place;
             let Some(applied) = limits.get(place) else {
@@ -190,6 +293,12 @@ impl Gate {
                 }
                 LimitVerdict::Charged(state, receipt) => {
                     count(&applied.limit.counts.ok);
+                    let wait = demand.table.rule().turn(state, now);
+                    if wait > 0 {
+                        // A route has one limit that delays, or it does not compile.
+                        let (entry, limit) = (entries.len(), Rc::clone(&applied.limit));
+                        turn = Some(GivenTurn { entry, wait, limit });
+                    }
                     (state, Some(receipt))
                 }
                 LimitVerdict::Passes(state) => {
@@ -205,7 +314,7 @@ impl Gate {
                     // The client has to wait for the last of them.
                     if refusal.as_ref().is_none_or(|(longest, _)| wait > *longest) {
                         refusing = Some(entries.len());
-                        let reason = refusals::reason(applied.limit.charged);
+                        let reason = refusals::reason(&applied.limit);
                         let detail = applied.limit.detail(Some(tier));
                         refusal = Some((wait, refusals::limited(reason, wait).because(detail)));
                     }
@@ -225,7 +334,7 @@ impl Gate {
             });
         }
         let Some((_, refusal)) = refusal else {
-            return Ok(());
+            return Ok(turn);
         };
         ledger.refused_by(refusing);
         Err(refusal)
@@ -245,24 +354,11 @@ impl Gate {
         if limit.table(tier).is_none() {
             return Lookup::No;
         }
-        let hasher = self.seed.hasher(host);
-        let mut hashed = hasher.unwrap_or_default();
-        let pieces = limit.key.pieces(&caller, &mut |piece| hashed.write(piece));
-        match (pieces, limit.missing, hasher) {
-            (Err(KeyError::Missing), Missing::Skip, _) => Lookup::No,
-            (Err(unkeyed), Missing::Skip | Missing::Refuse, _)
-            | (
-                Err(unkeyed @ (KeyError::Repeated | KeyError::Effort | KeyError::Unknown)),
-                Missing::Anonymous,
-                _,
-            ) => Lookup::Unkeyed(unkeyed),
-            (_, _, Err(_)) => Lookup::Failed,
-            (Ok(()), _, Ok(_)) => Lookup::Of(tier, Hashed::of(&hashed)),
-            // Every part of a key has a length in front, so that no key is empty but this one
-            // and that of a list without parts, which cannot miss any.
-            (Err(KeyError::Missing), Missing::Anonymous, Ok(empty)) => {
-                Lookup::Of(tier, Hashed::of(&empty))
-            }
+        match KeyLookup::of(&limit.key, limit.missing, &self.seed, &caller) {
+            KeyLookup::No => Lookup::No,
+            KeyLookup::Of(hashed) => Lookup::Of(tier, hashed),
+            KeyLookup::Failed => Lookup::Failed,
+            KeyLookup::Unkeyed(unkeyed) => Lookup::Unkeyed(unkeyed),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::algorithm::nanoseconds;
 use super::algorithm::{Receipt, State};
 use super::charge::{ChargedOn, Learned, Statuses};
 use super::cost::Afterwards;
+use super::delay::AwaitedTurn;
 use super::limit::Limit;
 use super::table::{Charged, CounterStore};
 use portcullis_exchange::host::Host;
@@ -20,6 +21,8 @@ pub(super) struct LimitResults {
     refusing: Option<usize>,
     /// Whether the service has got the head of the request.
     is_under_way: bool,
+    /// Set while it waits for its turn.
+    pub(super) turn: Option<AwaitedTurn>,
 }
 
 /// What one limit said.
@@ -45,7 +48,10 @@ pub(super) struct LimitResult {
 pub(super) fn standing(table: &CounterStore, state: State, now: u64, cost: u64) -> LimitStatus {
     let rule = table.rule();
     let reset = match rule.spend(state, now, cost) {
-        Ok(_) => rule.resets_in(state, now),
+        Ok(after) => match rule.turn(after, now) {
+            0 => rule.resets_in(state, now),
+            turn => turn,
+        },
         Err(wait) => wait,
     };
     LimitStatus {
@@ -116,6 +122,16 @@ impl LimitResults {
         for entry in &mut self.entries {
             entry.give_back(entry.cost, now, host);
             entry.receipt = None;
+        }
+    }
+
+    /// Gives the turn back that a limit gave, whose result has that place.
+    pub(super) fn give_turn_back(&mut self, place: usize, now: u64, host: &dyn Host) {
+        if let Some(entry) = self.entries.get_mut(place)
+            && let (Some(receipt), Some(table)) =
+                (entry.receipt.take(), entry.limit.table(entry.tier))
+        {
+            table.give_turn_back(entry.caller, receipt, entry.cost, now, host);
         }
     }
 

@@ -6,6 +6,7 @@ use super::algorithm;
 use super::charge::ChargedOn;
 use super::cost::Cost;
 use super::counts::Counts;
+use super::delay::LimitDelay;
 use super::key::{Caller, Key, KeyError};
 use super::named::LimitNames;
 use super::refusals;
@@ -32,6 +33,8 @@ pub(super) struct Limit {
     pub(super) charged: ChargedOn,
     pub(super) mode: Mode,
     pub(super) on_error: OnError,
+    /// Whether requests that it has no room for wait.
+    pub(super) delay: Option<LimitDelay>,
     pub(super) headers: LimitHeaders,
     pub(super) counts: Rc<Counts>,
     pub(super) usage: Rc<Usage>,
@@ -39,7 +42,7 @@ pub(super) struct Limit {
 
 /// What to do without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+pub enum Missing {
     /// Go on as if the limit were not there.
     Skip,
     /// Count all such requests together.
@@ -99,6 +102,7 @@ impl Limit {
         });
         let headers =
             fields.or_default("headers", LimitHeaders::NONE, problems, LimitHeaders::read);
+        let delay = fields.or_default("on_limit", None, problems, LimitDelay::read);
         let max_entries = fields.or_default("max_entries", None, problems, |node, problems| {
             node.integer(problems, 1..=1 << 24).map(Some)
         });
@@ -121,7 +125,12 @@ impl Limit {
             rule: Some(rule),
             name: String::new(),
         });
-        let (cost, charged) = (cost?, charged?);
+        let (cost, charged, delay) = (cost?, charged?, delay?);
+        if let Some(delay) = &delay {
+            for rule in drafts.iter_mut().filter_map(|draft| draft.rule.as_mut()) {
+                *rule = delay.of(*rule, fields, problems)?;
+            }
+        }
         let key_written = key_written?;
         let of_tokens = key.is_of_tokens() || drafts.iter().any(TierDraft::is_of_tokens);
         let issuers = if of_tokens {
@@ -131,7 +140,7 @@ impl Limit {
         };
         let charged_on = charged.name();
         let tiers = drafts.into_iter().map(|draft| {
-            let owes = cost.afterwards.is_some() || place.is_shared;
+            let owes = (cost.afterwards.is_some() || place.is_shared) && delay.is_none();
             let rule = draft
                 .rule
                 .map(|rule| if owes { rule.with_debt() } else { rule });
@@ -162,6 +171,7 @@ impl Limit {
             charged,
             mode: mode?,
             on_error: on_error?,
+            delay,
             headers: headers?,
             counts: Rc::clone(&place.counts),
             usage: Rc::default(),
@@ -191,6 +201,9 @@ impl Limit {
         if let Some(remark) = self.cost.remark() {
             written.remarks.push(("cost", remark));
         }
+        if let Some(remark) = self.delay.as_ref().and_then(LimitDelay::remark) {
+            written.remarks.push(("on_limit", remark));
+        }
         if self.mode == Mode::Shadow && self.headers != LimitHeaders::NONE {
             written
                 .remarks
@@ -211,6 +224,9 @@ impl Limit {
                 &fields.pointer().member("cost"),
                 "a limit that counts failures has a cost that is known before; write a number",
             );
+            return false;
+        }
+        if self.delay.is_some() && !LimitDelay::suits(self.charged, cost, fields, problems) {
             return false;
         }
         let least = self.tables().map(|table| table.rule().quota()).min();
@@ -285,7 +301,8 @@ impl Limit {
 }
 
 impl Missing {
-    pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+    /// Reads `missing`.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let choices = [
             ("skip", Missing::Skip),
             ("anonymous", Missing::Anonymous),
@@ -314,7 +331,7 @@ impl LimitHeaders {
 }
 
 /// Reads the name of a limit, which clients may get to see.
-pub(super) fn read_name<'d>(
+pub fn read_name<'d>(
     written: &'d str,
     node: &Node<'_>,
     problems: &mut Problems,

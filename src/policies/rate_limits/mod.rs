@@ -14,11 +14,14 @@ pub mod algorithm;
 mod charge;
 mod cost;
 mod counts;
+mod delay;
 mod gate;
 mod global;
 pub mod key;
 mod ledger;
 mod limit;
+mod lookup;
+mod lost_turns;
 mod named;
 mod planned;
 pub mod refusals;
@@ -36,13 +39,16 @@ use self::charge::ChargedOn;
 use self::cost::Cost;
 use self::gate::{Gate, RouteLimit};
 use self::global::Global;
-use self::limit::{Limit, LimitScope, read_name};
-use self::named::LimitNames;
+use self::limit::{Limit, LimitScope};
 use self::response::ResponsePart;
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::policy::{ChainPart, Compile, Context, PolicyKind, Role, Stage};
 
+pub use self::delay::LimitDelay;
+pub use self::limit::{Missing, read_name};
+pub use self::lookup::KeyLookup;
+pub use self::named::LimitNames;
 pub use self::shared::SharedLimits;
 
 /// `rate_limits: [ … ]`.
@@ -99,6 +105,15 @@ fn compile_all(block: Option<&Node<'_>>, context: &mut Context<'_>) -> Option<Ve
                 return None;
             }
             limits.push(item);
+        }
+        let delays = |item: &&Item| matches!(item, Item::Counted(applied) if applied.delays());
+        if let Some(second) = limits.iter().filter(delays).nth(1) {
+            let name = Quoted(second.name()).to_string();
+            block.report(
+                context.problems,
+                format_args!("another limit of this route delays beside {name}, and what one lets go on evenly the other would hold up again: let one of them delay, and the other refuse"),
+            );
+            return None;
         }
         if limits.len() > MOST_LIMITS {
             block.report(
@@ -254,3 +269,5 @@ mod identity;
 mod interleavings;
 #[cfg(test)]
 pub(crate) mod random;
+#[cfg(test)]
+mod turns;

@@ -12,7 +12,7 @@ use portcullis_exchange::section::Sections;
 /// What keys and tiers may name, or depend on.
 #[derive(Default)]
 pub struct LimitNames {
-    pub(super) providers: Rc<Providers>,
+    pub(crate) providers: Rc<Providers>,
     pub(super) networks: Rc<NetworkLists>,
     pub(super) geo: Rc<Geo>,
     /// Whether requests may have versions.
@@ -21,7 +21,7 @@ pub struct LimitNames {
 
 impl LimitNames {
     /// What the document has of it.
-    pub(super) fn of(sections: &Sections) -> Self {
+    pub fn of(sections: &Sections) -> Self {
         Self {
             providers: sections.get(),
             networks: sections.get(),

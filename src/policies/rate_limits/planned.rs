@@ -94,6 +94,8 @@ impl PlannedLimit {
         let table = self.table()?;
         let draft = table.look_to_charge(caller, self.cost, now, host);
         let draft = draft.ok()?;
+        // Who has to wait is judged by asking.
+        (draft.turn(table.rule(), now) == 0).then_some(())?;
         if draft.wait().is_some() {
             may_refuse.then_some(())?;
             table.note(&draft);
@@ -105,6 +107,10 @@ impl PlannedLimit {
         table.note(&draft);
         // Where others were quicker and it is full now, it has charged nothing.
         match table.charge(draft, caller, self.cost, now, host) {
+            Charged::Made(state, receipt) if table.rule().turn(state, now) > 0 => {
+                table.give_turn_back(caller, receipt, self.cost, now, host);
+                None
+            }
             Charged::Made(state, receipt) => Some(Ok((state, receipt))),
             Charged::Refused(..) | Charged::Contended | Charged::Unavailable => None,
         }
@@ -135,7 +141,12 @@ impl plan::Limit for PlannedLimit {
             receipt: receipt.map(|Receipt(receipt)| receipt),
             at: now,
         };
-        let made = match table.charge_alone(caller, self.cost, now, host) {
+        // Where requests may have to wait, each is looked at before it is charged.
+        let alone = match self.limit.delay {
+            None => table.charge_alone(caller, self.cost, now, host),
+            Some(_) => None,
+        };
+        let made = match alone {
             Some(made) => made,
             None => match self.charge_among_others(caller, may_refuse, now, host)? {
                 Ok(made) => made,
@@ -148,7 +159,7 @@ impl plan::Limit for PlannedLimit {
     }
 
     fn refusal(&self) -> (Refusal, Counter) {
-        let refusal = Refusal::new(refusals::reason(self.limit.charged));
+        let refusal = Refusal::new(refusals::reason(&self.limit));
         let refusal = refusal.because(self.limit.detail(Some(0)));
         (refusal, Event::RateLimited.counter())
     }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::charge::ChargedOn;
 use super::key::{Key, KeyError};
+use super::limit::Limit;
 use portcullis_exchange::limits;
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 use portcullis_wire::headers::HeaderName;
@@ -16,11 +16,12 @@ pub static LIMITED: Code = Code {
     status: 429,
     grpc_status: grpc::RESOURCE_EXHAUSTED,
     title: "Too many requests.",
-    reasons: &[&LIMIT, &LOCKED_OUT],
+    reasons: &[&LIMIT, &LOCKED_OUT, &QUEUE],
 };
 
 pub static LIMIT: Reason = Reason::new("limit", &LIMITED, Blame::Limit);
 pub static LOCKED_OUT: Reason = Reason::new("locked_out", &LIMITED, Blame::Limit);
+pub static QUEUE: Reason = Reason::new("queue", &LIMITED, Blame::Limit);
 
 pub static UNKEYED: Code = Code {
     name: "rate_limit_key",
@@ -51,11 +52,11 @@ pub(super) fn limited(reason: &'static Reason, wait: u64) -> Refusal {
     retry_after(Refusal::new(reason), seconds(wait).max(1))
 }
 
-pub(super) fn reason(charged: ChargedOn) -> &'static Reason {
-    if charged.is_lockout() {
-        &LOCKED_OUT
-    } else {
-        &LIMIT
+pub(super) fn reason(limit: &Limit) -> &'static Reason {
+    match limit.delay {
+        Some(_) => &QUEUE,
+        None if limit.charged.is_lockout() => &LOCKED_OUT,
+        None => &LIMIT,
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) fn failed() -> Refusal {
 }
 
 /// Which limit refuses, and what it counts by. Not the value: that is the client's.
-pub(super) fn detail(pointer: Rc<str>, name: &str, key: &Key) -> Detail {
+pub(crate) fn detail(pointer: Rc<str>, name: &str, key: &Key) -> Detail {
     let detail = Detail::at(pointer).and("limit", Fact::trusted(name));
     detail.and("key", Fact::Words(key.kinds()))
 }
@@ -84,7 +85,8 @@ pub(super) fn seconds(nanoseconds: u64) -> u64 {
     limits::seconds(nanoseconds)
 }
 
-fn retry_after(refusal: Refusal, seconds: u64) -> Refusal {
+/// The refusal with the time after which another try is worth it.
+pub(crate) fn retry_after(refusal: Refusal, seconds: u64) -> Refusal {
     let name = HeaderName::parse("retry-after").ok();
     match name {
         Some(name) => refusal.with_header(name, seconds.into()),

@@ -9,6 +9,7 @@ use super::gate::RouteLimit;
 use super::limit::{Limit, LimitScope, read_name};
 use super::named::LimitNames;
 use super::usage::Usages;
+use crate::places::{PlaceHolder, PlaceMetrics};
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::section::{Finishing, Reading, Registry, Section};
 use portcullis_exchange::seed::Seed;
@@ -21,6 +22,10 @@ pub struct SharedLimits {
     announced: RefCell<Vec<String>>,
     pub(super) counts: RefCell<BTreeMap<String, Rc<Counts>>>,
     pub(super) usages: Usages,
+    /// Who holds places of `concurrency`, and what is counted of them.
+    places: Rc<PlaceHolder>,
+    place_metrics: PlaceMetrics,
+    footprints: RefCell<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -98,8 +103,27 @@ impl SharedLimits {
         })
     }
 
+    /// This worker, as it holds places.
+    pub(crate) fn places(&self) -> &Rc<PlaceHolder> {
+        &self.places
+    }
+
+    /// What is counted of places, by name.
+    pub(crate) fn place_metrics(&self) -> &PlaceMetrics {
+        &self.place_metrics
+    }
+
+    /// Notes a line of what is taken up in the proxy, once.
+    pub(crate) fn announce_places(&self, line: String) {
+        if let Ok(mut all) = self.footprints.try_borrow_mut()
+            && !all.contains(&line)
+        {
+            all.push(line);
+        }
+    }
+
     /// The seed of all tables of the document.
-    pub(super) fn seed(&self) -> Rc<Seed> {
+    pub(crate) fn seed(&self) -> Rc<Seed> {
         Rc::clone(&self.seed)
     }
 
@@ -134,6 +158,13 @@ impl Section for SharedLimits {
         if let Ok(announced) = section.announced.try_borrow() {
             registry.memory_estimates.extend(announced.iter().cloned());
         }
+        if let Ok(footprints) = section.footprints.try_borrow()
+            && !footprints.is_empty()
+        {
+            registry.memory_estimates.extend(footprints.iter().cloned());
+            registry.ticks.push(Rc::clone(&section.places) as _);
+        }
         section.show(&mut registry.gauges);
+        section.place_metrics.show(&mut registry.gauges);
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::algorithm::{LimitAlgorithm, Receipt, State};
 use super::counts::{Counts, count};
+use super::lost_turns::{LostTurn, LostTurns};
 use super::shard::{Placed, Shard, empty_length, entry_length};
 use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Host};
 use portcullis_exchange::meter::Event;
@@ -27,6 +28,8 @@ pub struct CounterStore {
     counts: Rc<Counts>,
     /// The key of the cell that was asked for last.
     key: RefCell<CellKey>,
+    /// The turns that requests of this worker gave up and that could not be given back.
+    lost: RefCell<LostTurns>,
 }
 
 /// The key of a cell, and which cell that is.
@@ -94,6 +97,7 @@ impl CounterStore {
             slots: usize::try_from(slots).unwrap_or(usize::MAX),
             counts: Rc::default(),
             key: RefCell::default(),
+            lost: RefCell::default(),
         }
     }
 
@@ -319,6 +323,52 @@ impl CounterStore {
         host.count(Event::RateLimitContended.counter());
     }
 
+    /// Gives back the turn of a request that waits no more: it and those behind it that were given up as well. If
+    /// others wait behind it, it is lost; that is noted, for they may leave too.
+    pub fn give_turn_back(
+        &self,
+        caller: Hashed,
+        receipt: Receipt,
+        cost: u64,
+        now: u64,
+        host: &dyn Host,
+    ) {
+        for _ in 0..REFUND_ATTEMPTS {
+            let place = self.place(caller);
+            let Ok((mark, mut shard)) = self.read(place, now, host) else {
+                return;
+            };
+            let Some(mut state) = shard.known(caller.tag) else {
+                return;
+            };
+            let Ok(mut lost) = self.lost.try_borrow_mut() else {
+                return;
+            };
+            if !receipt.is_last(state) {
+                let turn = LostTurn {
+                    caller,
+                    receipt,
+                    cost,
+                    at: now.saturating_add(self.rule.turn(receipt.state(), now)),
+                };
+                lost.note(turn, now);
+                return;
+            }
+            state = self.rule.refund(state, receipt, now, cost);
+            while let Some(turn) = lost.take_at(caller, state, now) {
+                state = self.rule.refund(state, turn.receipt, now, turn.cost);
+            }
+            drop(lost);
+            shard.put(caller.tag, state, self.slots, &self.rule, now);
+            match self.store(place, mark, &shard, host) {
+                // Those behind it were quicker: the turns that were taken out are lost for good.
+                Ok(CasResult::Changed) => {}
+                Ok(CasResult::Written) | Err(CellUnavailable) => return,
+            }
+        }
+        host.count(Event::RateLimitContended.counter());
+    }
+
     /// Writes nothing of the request; only what time has made of the cell, if it must be kept.
     pub fn leave(&self, draft: PendingCharge, host: &dyn Host) {
         if !draft.shard.is_settled() {
@@ -416,8 +466,13 @@ impl PendingCharge {
         self.before
     }
 
-    /// How long until the request would pass; none if it passes now.
+    /// How long until the request would pass; none if it passes now, or waits for its turn.
     pub fn wait(&self) -> Option<u64> {
         self.after.err()
+    }
+
+    /// How long until the turn of the request; 0 if it has none to wait for.
+    pub(super) fn turn(&self, rule: &LimitAlgorithm, now: u64) -> u64 {
+        self.after.map_or(0, |after| rule.turn(after, now))
     }
 }

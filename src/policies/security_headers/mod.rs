@@ -43,6 +43,8 @@ struct SecurityHeaders {
     /// Names to remove if they are there, sorted.
     revealing: Vec<&'static str>,
     cookies: Option<Cookies>,
+    /// The names that it says something of.
+    names: Vec<HeaderName>,
 }
 
 /// Edits that need no look at the response, prepared for each kind of response.
@@ -145,6 +147,7 @@ impl SecurityHeaders {
             if_absent: rules.iter().filter_map(IfAbsent::of).collect(),
             revealing,
             cookies,
+            names: rules.iter().map(|rule| rule.name.clone()).collect(),
         }
     }
 
@@ -272,6 +275,7 @@ impl Policy for SecurityHeaders {
         let looks = !self.if_absent.is_empty() || !self.revealing.is_empty();
         Declaration {
             reads_response: looks || self.cookies.is_some(),
+            sets_response_headers: self.names.clone(),
             ..Declaration::default()
         }
     }

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::reader::{Cause, Numeral, Reader};
 use super::{Json, Number, Object, array_index, quoted};
+use crate::sort;
 
 /// A JSON value whose objects have no member twice. A copy shares its memory.
 #[derive(Clone, PartialEq, Eq)]
@@ -420,7 +421,7 @@ fn by_name(one: (u32, u32), other: (u32, u32), out: &[u8]) -> Ordering {
 }
 
 fn has_duplicates(mut spans: Vec<(u32, u32)>, out: &[u8]) -> bool {
-    spans.sort_unstable_by(|one, other| by_name(*one, *other, out));
+    sort::sort(&mut spans, |one, other| by_name(*one, *other, out));
     let is_twice = |pair: &[(u32, u32)]| match pair {
         [one, other] => by_name(*one, *other, out) == Ordering::Equal,
         _ => false,

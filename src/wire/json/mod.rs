@@ -16,6 +16,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub use self::number::Number;
 use self::reader::{Cause, Numeral, Reader};
+use crate::sort;
 
 /// A JSON value whose objects have no member twice.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,7 +201,7 @@ impl Object {
             return true;
         }
         let mut order: Vec<u32> = (0..count).collect();
-        order.sort_unstable_by(|one, other| self.compare(*one, *other));
+        sort::places(&mut order, &|one, other| self.compare(one, other));
         let twice = |pair: &[u32]| match pair {
             [one, other] => self.name_at(*one) == self.name_at(*other),
             _ => false,
@@ -210,8 +211,6 @@ impl Object {
         once
     }
 
-    /// Not copied to every comparison of the sort.
-    #[inline(never)]
     fn compare(&self, one: u32, other: u32) -> Ordering {
         self.name_at(one).cmp(self.name_at(other))
     }

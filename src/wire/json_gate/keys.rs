@@ -11,6 +11,7 @@ use super::list::List;
 use super::text::{Place, eight_at};
 use super::{Fault, MemberName, Text};
 use crate::budget::{self, Share};
+use crate::sort;
 
 /// The names of all open objects, those of the innermost last.
 #[derive(Default)]
@@ -175,7 +176,10 @@ impl<'n> Own<'n> {
         let longest = escaped.map(|place| place.length).max().unwrap_or(0);
         let sorted = match is_few {
             true => 0,
-            false => size_of::<(u64, Text<'_>)>().saturating_mul(self.places.len()),
+            false => {
+                let each = size_of::<(u64, Text<'_>)>().saturating_add(size_of::<u32>());
+                each.saturating_mul(self.places.len())
+            }
         };
         let needed = sorted.saturating_add(longest.saturating_mul(2));
         let _memory = match needed {
@@ -205,14 +209,24 @@ impl<'n> Own<'n> {
     }
 
     fn has_twice_among_many(self) -> bool {
-        let mut sorted: Vec<(u64, Text<'_>)> = self
+        let names: Vec<(u64, Text<'_>)> = self
             .all()
             .map(|name| (hash(&name.decoded()), name))
             .collect();
-        sorted
-            .sort_unstable_by(|(one, a), (other, b)| one.cmp(other).then_with(|| by_text(*a, *b)));
-        let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
-        pairs.any(|((one, a), (other, b))| one == other && a.means_the_same(*b))
+        let pair =
+            |one: u32, other: u32| Some((names.get(one as usize)?, names.get(other as usize)?));
+        let mut order: Vec<u32> = (0_u32..).take(names.len()).collect();
+        sort::places(&mut order, &|one, other| match pair(one, other) {
+            Some(((one, a), (other, b))) => one.cmp(other).then_with(|| by_text(*a, *b)),
+            None => Ordering::Equal,
+        });
+        let mut pairs = order.iter().zip(order.iter().skip(1));
+        pairs.any(|(one, other)| {
+            let same = |((one, a), (other, b)): (&(u64, Text<'_>), &(u64, Text<'_>))| {
+                one == other && a.means_the_same(*b)
+            };
+            pair(*one, *other).is_some_and(same)
+        })
     }
 }
 

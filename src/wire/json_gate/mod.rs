@@ -94,7 +94,8 @@ pub enum Fault {
 /// # Errors
 /// The first [`Fault`].
 pub fn check(text: &[u8], limits: &Limits) -> Result<(), Fault> {
-    walk(text, limits, &mut |_| {})
+    let mut state = WalkState::new(limits);
+    state.pass(text, Extent::Rest, limits).map(|_| ())
 }
 
 /// Judges one JSON text and shows every name and every string on the way. What is shown may stand
@@ -105,8 +106,9 @@ pub fn check(text: &[u8], limits: &Limits) -> Result<(), Fault> {
 pub fn walk<'t>(
     text: &'t [u8],
     limits: &Limits,
-    see: &mut impl FnMut(Text<'t>),
+    see: &mut dyn FnMut(Text<'t>),
 ) -> Result<(), Fault> {
+    // One copy, in this crate: it is made for speed, and those that ask may not be.
     self::watch(text, limits, &mut Shown(see))
 }
 
@@ -121,9 +123,9 @@ pub fn watch<'t>(text: &'t [u8], limits: &Limits, watch: &mut impl Watch<'t>) ->
 }
 
 /// Who wants to see texts alone.
-struct Shown<'s, See>(&'s mut See);
+struct Shown<'s, 't>(&'s mut dyn FnMut(Text<'t>));
 
-impl<'t, See: FnMut(Text<'t>)> Watch<'t> for Shown<'_, See> {
+impl<'t> Watch<'t> for Shown<'_, 't> {
     #[inline]
     fn name(&mut self, name: MemberName<'t>) {
         (self.0)(name.text);

@@ -29,6 +29,23 @@ impl Pieces {
         self.state.walk(text, Extent::Piece, &self.limits, watch)
     }
 
+    /// The same with nobody watching.
+    ///
+    /// # Errors
+    /// The first [`Fault`].
+    pub fn pass(&mut self, text: &[u8]) -> Result<usize, Fault> {
+        self.state.pass(text, Extent::Piece, &self.limits)
+    }
+
+    /// Judges what is left, with nobody watching.
+    ///
+    /// # Errors
+    /// The first [`Fault`].
+    pub fn pass_last(mut self, text: &[u8]) -> Result<(), Fault> {
+        let end = self.state.pass(text, Extent::Rest, &self.limits);
+        end.map(|_| ())
+    }
+
     /// Judges what is left.
     ///
     /// # Errors
@@ -40,6 +57,19 @@ impl Pieces {
 }
 
 impl Watch<'_> for () {}
+
+impl WalkState {
+    /// Walks with nobody watching: one copy of that code, made for speed as this crate is.
+    #[inline(never)]
+    pub(super) fn pass(
+        &mut self,
+        text: &[u8],
+        extent: Extent,
+        limits: &Limits,
+    ) -> Result<usize, Fault> {
+        self.walk(text, extent, limits, &mut ())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use siphasher::sip::SipHasher13;
 use super::alphabet::{Letter, Traits};
 use super::program::{Program, State, StateId, holds};
 use crate::effort::{Effort, TooCostly};
+use crate::sort;
 
 /// What has been found out of a program: sets of its states, and what follows from each by letter.
 pub(super) struct Memory {
@@ -178,7 +179,7 @@ impl Memory {
                 match self.reached.is_empty() {
                     true => NEVER,
                     false => {
-                        self.reached.sort_unstable();
+                        sort::places(&mut self.reached, &|one, other| one.cmp(&other));
                         self.reached.dedup();
                         self.reached.insert(0, u32::from(behind.0));
                         let reached: Rc<[StateId]> = self.reached.as_slice().into();

@@ -65,6 +65,18 @@ pub(super) fn limit_for_all() -> Value {
     open(json!({ "rate_limits": [limit("all", &[])] }))
 }
 
+/// A limit that delays, whose bucket no load empties.
+pub(super) fn throttle() -> Value {
+    let mut limit = limit("all", &[]);
+    limit["on_limit"] = json!({ "delay": { "max": "2s", "queue": 100 } });
+    open(json!({ "rate_limits": [limit] }))
+}
+
+/// How many requests are under way at once, and nothing else.
+pub(super) fn concurrency(key: &[&str]) -> Value {
+    open(json!({ "concurrency": { "key": key, "max": 100_000 } }))
+}
+
 fn limit(name: &str, key: &[&str]) -> Value {
     json!({
         "name": name, "key": key, "token_bucket": bucket(Bucket::Ample), "headers": "x_ratelimit",

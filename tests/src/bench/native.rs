@@ -169,6 +169,21 @@ pub(super) fn local_ratelimit_by_address() -> Value {
     filter
 }
 
+/// Sheds load when the upstream fails: what of Envoy's filters is nearest to a number of requests under way.
+pub(super) fn admission_control() -> Value {
+    json_filter(
+        "envoy.filters.http.admission_control",
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
+            "enabled": { "default_value": true, "runtime_key": "admission.enabled" },
+            "success_criteria": {
+                "http_criteria": { "http_success_status": [{ "start": 200, "end": 500 }] },
+                "grpc_criteria": { "grpc_success_status": [0] },
+            },
+        }),
+    )
+}
+
 fn token_bucket(bucket: Bucket) -> Value {
     let (tokens, interval) = match bucket {
         Bucket::Ample => (1_000_000_000, "1s"),

@@ -371,3 +371,65 @@ fn connections_that_leave_http_are_refused_or_left_alone() {
     }
     assert_eq!(service.count(), 2);
 }
+
+/// A document whose bodies are only counted, up to so many bytes.
+fn counting(inspection: &str) -> Value {
+    let mut document = policy(inspection);
+    document["routes"][1]["payload"]["max_bytes"] = "4MiB".into();
+    document
+}
+
+/// A body without a length, larger than the proxy's buffers.
+fn large(version: Version, mib: usize) -> Request {
+    let piece = vec![b'a'; 64 << 10];
+    Request {
+        version,
+        headers: vec![(b"content-type".to_vec(), b"text/plain".to_vec())],
+        body: Some(vec![piece; mib * 16]),
+        ..post("/text", &[])
+    }
+}
+
+#[test]
+fn a_body_that_is_only_counted_is_larger_than_the_buffers_of_the_proxy() {
+    for mode in MODES {
+        let service = Upstream::start().unwrap();
+        let proxy = Proxy::start(
+            &[(mode, counting(mode), mode == "hold_headers", json!({}))],
+            service.addr(),
+        );
+        for version in [Version::Http1, Version::Http2] {
+            let response = client::send(proxy.addr(mode), &large(version, 3), TIMEOUT).unwrap();
+            assert_eq!(response.status, 200, "{mode} {version:?}");
+            let arrived = service.take_all().pop().expect("it has come");
+            assert_eq!(arrived.arrival, Arrival::Whole, "{mode} {version:?}");
+            assert_eq!(arrived.body.len(), 3 << 20, "{mode} {version:?}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_only_counted_is_cut_at_the_bound() {
+    for mode in MODES {
+        let service = Upstream::start().unwrap();
+        let proxy = Proxy::start(
+            &[(mode, counting(mode), mode == "hold_headers", json!({}))],
+            service.addr(),
+        );
+        for version in [Version::Http1, Version::Http2] {
+            let response = client::send(proxy.addr(mode), &large(version, 8), TIMEOUT);
+            let response = response.unwrap_or_else(|error| panic!("{mode} {version:?}: {error}"));
+            assert_eq!(response.status, 413, "{mode} {version:?}");
+            assert_eq!(problem(&response)["code"], "payload_too_large");
+            wait_until_idle(&proxy.envoy, mode);
+            // The head has gone, and no more than may: a service never takes it for a whole body.
+            let arrived = service.take_all().pop().expect("it has come");
+            assert_eq!(arrived.arrival, Arrival::CutOff, "{mode} {version:?}");
+            let size = arrived.body.len();
+            assert!(size <= 4 << 20, "{mode} {version:?}: {size}");
+        }
+        // The connections to the service are in order.
+        let good = client::send(proxy.addr(mode), &large(Version::Http1, 1), TIMEOUT).unwrap();
+        assert_eq!(good.status, 200, "{mode}");
+    }
+}

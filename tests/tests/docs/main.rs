@@ -176,6 +176,7 @@ fn counters_are_all_listed() {
 fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
     let document = json!({
         "version": 1,
+        "percent": 50,
         "providers": { "corp": {
             "issuer": "https://id.example.com/",
             "audiences": ["orders-api"],
@@ -190,9 +191,10 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         "otlp_http": { "cluster": "collector", "uri": "http://collector.example.com/v1/logs" },
         "access_log": { "sinks": ["otlp_http"] },
         "versions": { "in": [{ "header": "api-version" }], "known": { "v7": { "sunset": 1 } } },
-        "routes": [{ "name": "all", "match": {}, "jwt": { "provider": "corp" }, "rate_limits": [{
+        "routes": [{ "name": "all", "percent": 50, "match": {}, "jwt": { "provider": "corp" },
+            "payload": { "max_bytes": 1, "percent": 50 }, "rate_limits": [{
             "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
-        }], "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
+        }], "concurrency": { "name": "each", "key": [], "max": 1 }, "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());
     let engine = engine.unwrap_or_else(|error| panic!("{error}"));
@@ -205,6 +207,8 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         let name = name.replace(".central.", ".<list>.");
         let name = name.replace(".some.", ".<rule>.");
         let name = name.replace(".document.v7.", ".<api>.<version>.");
+        let name = name.replace("rollout.route.all.", "rollout.route.<route>.");
+        let name = name.replace("rollout.policy.payload.", "rollout.policy.<policy>.");
         format!("wasmcustom.{}", name.replace(".each.", ".<limit>."))
     };
     gauges.map(|gauge| pattern(gauge.name())).collect()
@@ -542,6 +546,8 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     for name in ["portcullis.version", "portcullis.version_state"] {
         real.insert(name.to_owned());
     }
+    // None of these waits.
+    real.insert("portcullis.waited_us".to_owned());
     let page = reference();
     let rows = tables(&page, "| log field | value |");
     let written: BTreeSet<String> = rows.iter().map(|row| name_of(row)).collect();

@@ -11,8 +11,10 @@ mod exactness;
 mod fields;
 mod flood;
 mod metrics;
+mod places;
 mod retry_after;
 mod survival;
+mod turns;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -39,7 +39,7 @@ fn rebuilt(directory: &Path) -> PathBuf {
 }
 
 /// The module with a trap in place of what it does when a request's trailers come.
-fn trapping(directory: &Path) -> PathBuf {
+pub(crate) fn trapping(directory: &Path) -> PathBuf {
     let mut module = fs::read(module_path()).unwrap();
     let (mut imported, mut wanted, mut defined) = (0, None, 0);
     let mut body = None;
@@ -79,7 +79,7 @@ fn trapping(directory: &Path) -> PathBuf {
     path
 }
 
-fn request(trailers: &[(&str, &str)]) -> Request {
+pub(crate) fn request(trailers: &[(&str, &str)]) -> Request {
     let bytes = |text: &str| text.as_bytes().to_vec();
     let trailers: Vec<_> = trailers
         .iter()

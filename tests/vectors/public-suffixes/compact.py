@@ -1,5 +1,11 @@
-"""Writes the Public Suffix List as one line for each top-level domain; src/origin/public_suffix.rs reads it."""
+"""Writes the Public Suffix List as one line for each top-level domain, and the same packed, which is what
+src/exchange/origin/public_suffix.rs reads.
 
+    compact.py public_suffix_list.dat src/exchange/origin/public_suffixes.txt src/exchange/origin/public_suffixes.packed
+    compact.py - src/exchange/origin/public_suffixes.txt src/exchange/origin/public_suffixes.packed    packs what is there
+"""
+
+import collections
 import re
 import sys
 
@@ -41,14 +47,61 @@ def written(label, node):
     return before + label + after + (f"({below})" if below else "")
 
 
-def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+def shorter(text, pair, byte):
+    """The text with a byte in place of each pair, from the left on."""
+    out = []
+    rest = iter(text)
+    before = next(rest, None)
+    for after in rest:
+        if (before, after) == pair:
+            out.append(byte)
+            before = next(rest, None)
+        else:
+            out.append(before)
+            before = after
+    return out if before is None else out + [before]
+
+
+def packed(lines):
+    """What is below each top-level domain, with a byte that no label has for each of the most frequent pairs. In front of
+    it, for each of the 256 bytes, the pair that it stands for; two zeros where it is itself."""
+    tops, belows = zip(*(line[:-1].split("(", 1) for line in lines))
+    belows = [list(below.encode()) for below in belows]
+    literal = {0, *b"\n()"}.union(*belows)
+    table = bytearray(512)
+    for byte in (byte for byte in range(256) if byte not in literal):
+        pairs = collections.Counter()
+        for below in belows:
+            pairs.update(zip(below, below[1:]))
+        pair, count = min(pairs.items(), key=lambda each: (-each[1], each[0]))
+        if count < 4:
+            break
+        table[2 * byte : 2 * byte + 2] = pair
+        belows = [shorter(below, pair, byte) for below in belows]
+    lines = [top.encode() + b"(" + bytes(below) + b")\n" for top, below in zip(tops, belows)]
+    return bytes(table) + b"".join(lines)
+
+
+def listed(path):
+    with open(path, encoding="utf-8") as file:
         lines = file.readlines()
     version = next(re.sub("// VERSION: ", "version ", line).strip() for line in lines if "VERSION" in line)
-    print(HEADER.format(version=version), end="")
+    text = HEADER.format(version=version)
     for label, node in sorted(tree(lines).items()):
         if node["below"]:
-            print(written(label, {**node, "mark": ""}))
+            text += written(label, {**node, "mark": ""}) + "\n"
+    return text
+
+
+def main():
+    source, path, packed_path = sys.argv[1:]
+    if source != "-":
+        with open(path, "w", encoding="ascii") as file:
+            file.write(listed(source))
+    with open(path, encoding="ascii") as file:
+        lines = [line for line in file.read().splitlines() if not line.startswith("//")]
+    with open(packed_path, "wb") as file:
+        file.write(packed(lines))
 
 
 main()

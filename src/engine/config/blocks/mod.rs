@@ -6,3 +6,4 @@ mod key_sets;
 mod limits;
 mod signature_checks;
 mod signers;
+mod traffic;

@@ -33,6 +33,7 @@ fn problems_of(wrong: Option<&str>) -> Vec<String> {
         is_matched: true,
         versions: None,
         defaults: Vec::new(),
+        rollouts: Vec::new(),
         notes: &mut notes,
         problems: &mut problems,
     };

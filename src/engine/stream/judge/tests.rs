@@ -72,6 +72,7 @@ fn judged(engine: &Engine, path: &str, more: &[(&str, &str)], body: BodyState) -
         body,
         beside: &mut Beside::default(),
         times: &mut StepTimes::default(),
+        sampled: &mut RolloutState::default(),
         noted: Vec::new(),
         awaiting: Vec::new(),
         skipped: Vec::new(),

@@ -69,7 +69,7 @@ fn told(action: Option<Action>) -> String {
             let reason = match reason {
                 PauseReason::Body => "body",
                 PauseReason::Wait(Wait::Response(_) | Wait::Shared(_)) => "call",
-                PauseReason::Wait(Wait::Until(_)) => "time",
+                PauseReason::Wait(Wait::Until(_) | Wait::Turn(_)) => "time",
             };
             format!("pause {reason} {}", waited(edits))
         }

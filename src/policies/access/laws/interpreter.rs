@@ -53,7 +53,10 @@ pub(super) fn plain(holds: bool) -> Plain {
 pub(super) fn field_of(spec: &FieldSpec, request: &RequestSpec, any_case: bool) -> Plain {
     let values = &spec.values[..];
     let found = match (spec.name, request.caller) {
-        ("methods", _) => plain(values.contains(&&*format!("\"{}\"", request.method))),
+        ("methods", _) => {
+            let names = |method: &str| values.contains(&&*format!("\"{method}\""));
+            plain(names(&request.method) || request.method == "HEAD" && names("GET"))
+        }
         ("paths", _) => {
             let (_, readings) = PATHS.iter().find(|path| path.0 == request.path).unwrap();
             let fits_one = |path: &str, any| values.iter().any(|each| fits(each, path, any));

@@ -11,6 +11,7 @@ use portcullis_exchange::exchange::{Facts, Request};
 use portcullis_exchange::plan::{AllowedBy, Names, PlannedHead, Rules as _};
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
+use portcullis_exchange::rollout::RolloutSubject;
 use portcullis_exchange::target::{Ambiguous, Authority, LetterCase, PathRules, Target};
 use portcullis_memory_host::MemoryHost;
 use portcullis_wire::effort::Effort;
@@ -27,7 +28,6 @@ use super::judge::Task;
 use super::planned::PlannedRules;
 use super::request::{Head, HeadContext};
 use super::rule::AccessRule;
-use super::share::ShareOfCaller;
 use super::testing::rules_by;
 use crate::rate_limits::random::Random;
 
@@ -115,8 +115,8 @@ fn decided(
 ) -> [(&'static str, Option<String>); 2] {
     with_head(request, letter_case, |head, facts| {
         let host = MemoryHost::new();
-        let caller = ShareOfCaller::new(facts.principal.as_ref(), &facts.connection, &host);
-        let in_force = |rule: &&AccessRule| caller.meets(rule);
+        let subject = RolloutSubject::new(facts, head.request().headers, &host);
+        let in_force = |rule: &&AccessRule| rule.is_met_by(&subject);
         let all = rules.iter().map(|rule| &**rule).filter(in_force);
         let slow = told(decide(all, fallback, head));
         let places = index.candidates(head);

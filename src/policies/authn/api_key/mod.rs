@@ -117,6 +117,7 @@ impl StoreRequirement {
 
 impl Member for StoreRequirement {
     const NAME: &'static str = "api_key";
+    const EXAMPLE: &'static str = "{\"store\": \"…\"}";
 
     fn read(
         fields: &mut Fields<'_>,

@@ -102,6 +102,10 @@ impl Section for ApiKeyStores {
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
+        // There is none, and so no code that fetches one.
+        if !HAS_CREDENTIALS {
+            return;
+        }
         let variables = section.by_name.valid();
         let variables = variables.filter_map(|store| store.hash.variable(&store.name));
         registry.environment.extend(variables);

@@ -78,6 +78,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
 
 impl Member for CertificateRequirement {
     const NAME: &'static str = "certificate";
+    const EXAMPLE: &'static str = "{\"set\": \"…\"}";
 
     /// Reads `set` and `require`.
     fn read(

@@ -88,7 +88,12 @@ impl Default for CertificateSource {
 impl CertificateSource {
     /// Reads `source`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        if let Json::String(_) = node.json() {
+        if let Json::String(name) = node.json() {
+            if name == "x_forwarded_client_cert" {
+                let reason = "must be an object: write {\"x_forwarded_client_cert\": {}}";
+                node.report(problems, reason);
+                return None;
+            }
             let choices = [("connection", Verification::Reported)];
             return node
                 .choice(problems, &choices)

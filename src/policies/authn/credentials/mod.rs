@@ -128,7 +128,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     if needed == Needed::Any {
         share_places(&mut read);
     }
-    if let Some(problem) = shared_place(&kinds, &read) {
+    if let Some(problem) = shared_place(&kinds, &read, needed) {
         context.problems.report(fields.pointer(), problem);
         return None;
     }
@@ -277,7 +277,7 @@ fn read_kind<M: Member>(
     context: &mut Context<'_>,
 ) -> Option<Box<dyn Kin>> {
     let members = items.iter().map(|item| {
-        let mut fields = item.node.fields(context.problems)?;
+        let mut fields = item.node.object(context.problems, M::EXAMPLE)?;
         let about = About {
             at: &item.at,
             ..*about
@@ -292,7 +292,7 @@ fn read_kind<M: Member>(
 }
 
 /// What is wrong where two kinds would take one and the same for their credential.
-fn shared_place(kinds: &[&MemberKind], read: &[Box<dyn Kin>]) -> Option<String> {
+fn shared_place(kinds: &[&MemberKind], read: &[Box<dyn Kin>], needed: Needed) -> Option<String> {
     let mut rest: Vec<(&&MemberKind, &Box<dyn Kin>)> = kinds.iter().zip(read).collect();
     while let Some((kind, kin)) = rest.pop() {
         for (other, others) in &rest {
@@ -304,12 +304,30 @@ fn shared_place(kinds: &[&MemberKind], read: &[Box<dyn Kin>]) -> Option<String> 
                 others.map(move |other| (own, other))
             });
             if let Some(place) = pairs.find_map(|(own, other)| own.shared_with(other)) {
+                let pair = [(*kind, &**kin), (**other, &***others)];
+                let cure = cure_of_tokens(pair).filter(|_| needed == Needed::Any);
                 return Some(format!(
-                    "`{}` and `{}` both look for credentials in `{place}`: each would take the other's for its own; give one of them another place or prefix",
-                    other.name, kind.name
+                    "`{}` and `{}` both look for credentials in `{place}`: each would take the other's for its own; {}",
+                    other.name,
+                    kind.name,
+                    cure.unwrap_or("give one of them another place or prefix")
                 ));
             }
         }
     }
     None
+}
+
+/// What has signed JWTs and other tokens told by their form where both stand in one place, if it is those.
+fn cure_of_tokens(pair: [(&MemberKind, &dyn Kin); 2]) -> Option<&'static str> {
+    let names = pair.map(|(kind, _)| kind.name);
+    let are_tokens =
+        names.contains(&ProviderRequirement::NAME) && names.contains(&ServerRequirement::NAME);
+    let is_opaque = pair
+        .iter()
+        .any(|(_, kin)| kin.shape() == TokenShape::Opaque);
+    are_tokens.then_some(match is_opaque {
+        true => "let both look in the same places and nowhere else, and take proofs (`dpop` in `bound`) both or neither: then signed JWTs are `jwt`'s, and all else is asked about; or give one of them another place",
+        false => "take `tokens: any` out of the server: then signed JWTs are `jwt`'s, and all else is asked about; or give one of them another place",
+    })
 }

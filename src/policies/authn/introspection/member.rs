@@ -13,6 +13,7 @@ use portcullis_exchange::policy::{Context, Declaration};
 
 impl Member for ServerRequirement {
     const NAME: &'static str = "introspection";
+    const EXAMPLE: &'static str = "{\"server\": \"…\"}";
 
     fn read(
         fields: &mut Fields<'_>,

@@ -180,7 +180,16 @@ impl AskError {
     /// Whether it says how the server does. Whatever clients can bring about by themselves does not, or they
     /// could have the server left alone.
     pub(super) fn counts(self) -> bool {
-        self.is_of_server() && self != Self::Resting
+        self.is_of_server() && self != Self::Resting && !self.is_of_answer()
+    }
+
+    /// Whether the server has answered, and what it says of that token cannot be read: it is too long, nests too
+    /// deep, or has a claim of another type. Whose token it is may have written that there.
+    fn is_of_answer(self) -> bool {
+        match self {
+            Self::Response(fault) => !["status", "media_type", "active"].contains(&fault),
+            _ => false,
+        }
     }
 
     /// Whether the server has said it of the one token that it was asked about: it is too long for its limits,

@@ -7,6 +7,18 @@ use portcullis_wire::json::Json;
 /// How many places are named.
 const MOST: usize = 8;
 
+/// The blocks of a route that name claims.
+const POLICIES: [&str; 8] = [
+    "jwt",
+    "api_key",
+    "certificate",
+    "introspection",
+    "credentials",
+    "signed_request",
+    "access",
+    "rate_limits",
+];
+
 /// A note on each name of a claim in a document that looks like a path.
 pub(super) fn note_dotted(document: &Node<'_>) -> Vec<String> {
     let mut found = Vec::new();
@@ -14,10 +26,25 @@ pub(super) fn note_dotted(document: &Node<'_>) -> Vec<String> {
         "providers",
         "introspection_servers",
         "rate_limits",
+        "access_rules",
         "access_log",
     ] {
         if let Some(node) = document.member(section) {
             walk(&node, &mut found);
+        }
+    }
+    // What else an entry of these has is of clients, and not of claims.
+    for section in ["api_key_stores", "certificates", "signers"] {
+        let section = document.member(section);
+        for entry in section.iter().flat_map(members) {
+            for field in ["claim_to_headers", "claim_to_filter_state"] {
+                entry
+                    .member(field)
+                    .iter()
+                    .for_each(|node| walk(node, &mut found));
+            }
+            let roles = entry.member("roles");
+            roles.iter().for_each(|roles| note_roles(roles, &mut found));
         }
     }
     let routes = document.member("routes");
@@ -28,7 +55,7 @@ pub(super) fn note_dotted(document: &Node<'_>) -> Vec<String> {
             .into_iter()
             .flatten()
         {
-            for policy in ["jwt", "rate_limits"] {
+            for policy in POLICIES {
                 if let Some(node) = blocks.member(policy) {
                     walk(&node, &mut found);
                 }
@@ -55,6 +82,13 @@ fn items<'d>(node: &Node<'d>) -> impl Iterator<Item = Node<'d>> + use<'d> {
     items.map(move |(index, item)| Node::at(item, place.item(index)))
 }
 
+/// The members of an object, each with its place.
+fn members<'d>(node: &Node<'d>) -> impl Iterator<Item = Node<'d>> + use<'d> {
+    let place = node.pointer().clone();
+    let members = node.json().as_object().into_iter().flat_map(|o| o.iter());
+    members.map(move |(name, json)| Node::at(json, place.member(name)))
+}
+
 fn walk(node: &Node<'_>, found: &mut Vec<String>) {
     items(node).for_each(|item| walk(&item, found));
     for (name, json) in node.json().as_object().into_iter().flat_map(|o| o.iter()) {
@@ -62,15 +96,18 @@ fn walk(node: &Node<'_>, found: &mut Vec<String>) {
         match name {
             "claim" | "claim_name" => note(&member, found),
             "claims" => items(&member).for_each(|item| note(&item, found)),
-            "roles" => {
-                let from = member.member("from");
-                let named = from.iter().flat_map(items);
-                named.for_each(|item| note(&item, found));
-            }
+            "roles" => note_roles(&member, found),
             _ => {}
         }
         walk(&member, found);
     }
+}
+
+/// Notes where roles stand, by the rules of an authority.
+fn note_roles(rules: &Node<'_>, found: &mut Vec<String>) {
+    let from = rules.member("from");
+    let named = from.iter().flat_map(items);
+    named.for_each(|item| note(&item, found));
 }
 
 fn note(node: &Node<'_>, found: &mut Vec<String>) {
@@ -137,6 +174,33 @@ mod tests {
             ),
             "{}",
             notes[4]
+        );
+    }
+
+    #[test]
+    fn so_are_those_of_other_credentials_than_tokens() {
+        let document = r#"{
+            "access_rules": {"r": {"when": [{"claim": "a.b", "exact": "c"}]}},
+            "api_key_stores": {"s": {"keys": [{"attributes": {"claim": "x.y"}}],
+                "claim_to_headers": [{"header_name": "x", "claim_name": "c.d"}]}},
+            "certificates": {"mesh": {"clients": [{"attributes": {"claim": "x.y"}}], "roles": {"from": ["e.f"]}}},
+            "routes": [{
+                "credentials": {"any_of": [{"jwt": {"require": {"claims": [{"claim": "g.h", "exact": "i"}]}}}]},
+                "access": {"rules": [{"when": [{"claim": "j.k", "exact": "l"}]}]}
+            }]
+        }"#;
+        let json = Json::parse(document.as_bytes(), 16).unwrap();
+        let notes = note_dotted(&Node::root(&json));
+        let places: Vec<&str> = notes.iter().filter_map(|n| n.split(':').next()).collect();
+        assert_eq!(
+            places,
+            [
+                "/access_rules/r/when/0/claim",
+                "/api_key_stores/s/claim_to_headers/0/claim_name",
+                "/certificates/mesh/roles/from/0",
+                "/routes/0/credentials/any_of/0/jwt/require/claims/0/claim",
+                "/routes/0/access/rules/0/when/0/claim",
+            ]
         );
     }
 

@@ -1,8 +1,5 @@
 //! Keys that are points of a curve, and ECDSA signatures as JOSE writes them.
 
-use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
-};
 use k256::elliptic_curve::point::AffineCoordinates as _;
 use p256::ecdsa::signature::Verifier as _;
 
@@ -29,8 +26,8 @@ pub(super) struct EcKey {
 enum Point {
     /// Left to the proxy, which reads it at each signature and accepts none by what is on no curve.
     Unread(Curve),
-    P256(ES256PublicKey),
-    P384(ES384PublicKey),
+    P256(Box<p256::ecdsa::VerifyingKey>),
+    P384(Box<p384::ecdsa::VerifyingKey>),
     P521(Box<p521::ecdsa::VerifyingKey>),
     Secp256k1(Box<k256::ecdsa::VerifyingKey>),
 }
@@ -96,8 +93,14 @@ impl EcKey {
         let spki = spki::of_point(curve, &point).unwrap_or_default();
         let point = match curve {
             _ if !CHECKS_SIGNATURES => Point::Unread(curve),
-            Curve::P256 => Point::P256(ES256PublicKey::from_bytes(&point).ok()?),
-            Curve::P384 => Point::P384(ES384PublicKey::from_bytes(&point).ok()?),
+            Curve::P256 => {
+                let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
+                Point::P256(Box::new(key))
+            }
+            Curve::P384 => {
+                let key = p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
+                Point::P384(Box::new(key))
+            }
             Curve::P521 => {
                 let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?;
                 Point::P521(Box::new(key))
@@ -143,16 +146,10 @@ impl EcKey {
     pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> bool {
         match &self.point {
             Point::Unread(_) => false,
-            Point::P256(key) => {
-                p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                    key.public_key().as_ref().verify(signed, &signature).is_ok()
-                })
-            }
-            Point::P384(key) => {
-                p384::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
-                    key.public_key().as_ref().verify(signed, &signature).is_ok()
-                })
-            }
+            Point::P256(key) => p256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(signed, &signature).is_ok()),
+            Point::P384(key) => p384::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(signed, &signature).is_ok()),
             Point::P521(key) => p521::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(signed, &signature).is_ok()),
             // The library asks for the lower of the two values that `s` can have, a rule of

@@ -1,9 +1,8 @@
 //! Ed25519 keys, and signatures by them: RFC 8032 §5.1.7.
 
 use ed25519_dalek::{Signature, VerifyingKey};
-use jwt_simple::algorithms::Ed25519PublicKey;
 
-/// A point that jwt-simple takes for a key: in its one spelling, and of no small order.
+/// A point in its one spelling (RFC 8032 §5.1.3), and of no small order.
 ///
 /// Of the two equations in RFC 8032 §5.1.7 the stricter is asked, which the proxy's BoringSSL has
 /// as well: without the factor of eight. They differ only about signatures that nobody makes but
@@ -11,12 +10,14 @@ use jwt_simple::algorithms::Ed25519PublicKey;
 pub(super) struct Ed25519Key(VerifyingKey);
 
 impl Ed25519Key {
-    /// The key of 32 bytes. `None` when jwt-simple refuses them.
+    /// The key of 32 bytes. `None` when they are not those of such a point.
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
-        let key = Ed25519PublicKey::from_bytes(bytes).ok()?;
-        VerifyingKey::from_bytes(&key.to_bytes().try_into().ok()?)
-            .ok()
-            .map(Self)
+        let bytes = bytes.try_into().ok()?;
+        if !is_reduced(bytes) {
+            return None;
+        }
+        let key = VerifyingKey::from_bytes(bytes).ok()?;
+        (!key.is_weak()).then_some(Self(key))
     }
 
     /// Whether `signature` is one of `signed`.
@@ -26,9 +27,17 @@ impl Ed25519Key {
     }
 }
 
+/// Whether the number, whose lowest byte comes first, is less than 2^255 - 19: RFC 8032 §5.1.3, step 1. The highest bit
+/// is none of its own.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    let [lowest, between @ .., highest] = bytes;
+    *lowest < 0xed || between.iter().any(|byte| *byte != 0xff) || highest & 0x7f != 0x7f
+}
+
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::{Signer as _, SigningKey};
+    use jwt_simple::algorithms::Ed25519PublicKey;
 
     use super::*;
 
@@ -69,6 +78,34 @@ mod tests {
         for length in [0, 31, 33, 64] {
             assert!(Ed25519Key::new(&vec![9; length]).is_none(), "{length}");
         }
+    }
+
+    #[test]
+    fn keys_are_those_of_another_library() {
+        let mut state = 1_u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u8
+        };
+        let mut taken = 0;
+        for round in 0..4000 {
+            // Random ones, and those around the largest number.
+            let mut key: Vec<u8> = (0..32).map(|_| next()).collect();
+            if round % 2 == 0 {
+                key[1..31].fill(0xff);
+                key[31] |= 0x7f;
+                key[0] = 0xe0 + round as u8 % 32;
+            }
+            if round % 8 == 1 {
+                key[1..].fill(0);
+            }
+            let ours = Ed25519Key::new(&key).is_some();
+            assert_eq!(ours, Ed25519PublicKey::from_bytes(&key).is_ok(), "{key:?}");
+            taken += usize::from(ours);
+        }
+        assert!((500..3500).contains(&taken), "{taken}");
     }
 
     #[test]

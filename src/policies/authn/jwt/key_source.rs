@@ -4,20 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use jwt_simple::algorithms::{
-    ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, RS256PublicKey, RSAPublicKeyLike,
-};
-use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
-use p521::pkcs8::{DecodePublicKey as _, ObjectIdentifier, SubjectPublicKeyInfoRef};
-
 use super::algorithm::{CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::claims::Accepted;
-use super::ec::{Curve, EcKey};
-use super::ed25519::Ed25519Key;
 use super::jwk::{self, Jwk};
+use super::pem;
 use super::remote::RemoteKeys;
-use super::rsa::RsaKey;
 use super::signature::VerifyingKey;
 use crate::authn::secret::{EnvironmentSecret, read_variable};
 use portcullis_document::{Fields, LeftOut, Node, Problems};
@@ -204,7 +195,7 @@ fn read_pem(node: &Node<'_>, problems: &mut Problems) -> Option<Jwk> {
         );
         return None;
     }
-    let verifying = from_pem(text.trim());
+    let verifying = pem::read(text.trim());
     if verifying.is_none() {
         key.report(
             problems,
@@ -255,52 +246,4 @@ fn finish(
         algorithm,
         verifying,
     })
-}
-
-/// The kind of key decides, so each is tried: no two of them read the same bytes.
-fn from_pem(pem: &str) -> Option<VerifyingKey> {
-    let ec = |curve, point: &[u8]| {
-        let coordinates = point.get(1..)?;
-        let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
-        EcKey::new(curve, x, y).map(|key| VerifyingKey::Ec(Box::new(key)))
-    };
-    if let Ok(key) = RS256PublicKey::from_pem(pem) {
-        let parts = key.public_key().to_components();
-        return RsaKey::new(&parts.n, &parts.e).map(|key| VerifyingKey::Rsa(Box::new(key)));
-    }
-    if let Ok(key) = ES256PublicKey::from_pem(pem) {
-        return ec(Curve::P256, &key.public_key().to_bytes_uncompressed());
-    }
-    if let Ok(key) = ES384PublicKey::from_pem(pem) {
-        return ec(Curve::P384, &key.public_key().to_bytes_uncompressed());
-    }
-    if let Ok(key) = Ed25519PublicKey::from_pem(pem) {
-        let key = Ed25519Key::new(&key.to_bytes());
-        return key.map(|key| VerifyingKey::Ed25519(Box::new(key)));
-    }
-    let der = der(pem)?;
-    if let Ok(key) = p521::ecdsa::VerifyingKey::from_public_key_der(&der) {
-        return ec(Curve::P521, key.to_sec1_point(false).as_bytes());
-    }
-    ec(Curve::Secp256k1, secp256k1_point(&der)?)
-}
-
-/// The point of a key on secp256k1 in its long form, RFC 5480 §2.
-fn secp256k1_point(der: &[u8]) -> Option<&[u8]> {
-    const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-    const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
-    const UNCOMPRESSED: u8 = 4;
-    let spki = SubjectPublicKeyInfoRef::try_from(der).ok()?;
-    spki.algorithm.assert_oids(EC, SECP256K1).ok()?;
-    let point = spki.subject_public_key.as_bytes()?;
-    (point.first() == Some(&UNCOMPRESSED)).then_some(point)
-}
-
-fn der(pem: &str) -> Option<Vec<u8>> {
-    let body: String = pem
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with("-----"))
-        .collect();
-    Base64::decode_to_vec(&body, None).ok()
 }

@@ -16,6 +16,7 @@ use portcullis_exchange::policy::{Context, Declaration};
 
 impl Member for ProviderRequirement {
     const NAME: &'static str = "jwt";
+    const EXAMPLE: &'static str = "{\"provider\": \"…\"}";
 
     fn read(
         fields: &mut Fields<'_>,

@@ -22,6 +22,7 @@ mod jwk;
 mod key_source;
 mod member;
 pub(super) mod objection;
+mod pem;
 mod planned;
 mod provider;
 mod providers;

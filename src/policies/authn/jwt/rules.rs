@@ -133,7 +133,7 @@ fn read_subject(node: &Node<'_>, problems: &mut Problems) -> Option<Check> {
 
 /// `revoked: { jti, sub, kid, issued_before }`.
 fn read_revoked(node: &Node<'_>, problems: &mut Problems) -> Option<Revoked> {
-    let mut fields = node.fields(problems)?;
+    let mut fields = node.object(problems, "{\"jti\": [\"…\"]}")?;
     let mut list = |name, problems: &mut Problems| {
         fields.or_default(name, Vec::new(), problems, |node, problems| {
             node.list(problems, |item, problems| {

@@ -4,6 +4,15 @@
 //! its bucket will be full again. A request moves it on by what its tokens take to be filled; it
 //! passes if the bucket can still be that empty. Times are nanoseconds on a clock that all
 //! workers share.
+//!
+//! Where requests wait for their turn, the bucket can be further than empty: a request moves the time on when it
+//! comes, and goes on when the bucket has caught up. So turns are taken in the order in which requests came, by all
+//! workers together; nobody who comes later goes before one who waits; and those who wait are what the
+//! time is ahead, so that nothing has to be counted, or to be given back by a worker that is gone.
+//!
+//! INVARIANT: in any time, turns come up for no more than `max_tokens` and what is filled meanwhile. A turn that
+//! nobody takes any more is given back if it is the last, which leaves the time as it was before. Any
+//! other is lost: those behind it have theirs, and one more in its place would be one too many.
 
 #![deny(clippy::arithmetic_side_effects)]
 
@@ -20,6 +29,8 @@ pub struct Gcra {
     span: u64,
     /// How much further than empty a bucket can be, when costs become known afterwards.
     debt: u64,
+    /// How long requests wait for their turn, at most.
+    delay: u64,
 }
 
 /// Why no bucket has these numbers.
@@ -71,6 +82,7 @@ impl Gcra {
             max_tokens,
             span,
             debt: 0,
+            delay: 0,
         })
     }
 
@@ -87,19 +99,28 @@ impl Gcra {
     }
 
     fn most(&self, now: u64) -> u64 {
-        now.saturating_add(self.span).saturating_add(self.debt)
+        let ahead = self.debt.saturating_add(self.delay);
+        now.saturating_add(self.span).saturating_add(ahead)
     }
 
-    /// The time after a request of that cost.
+    /// The time after a request of that cost, which may have to wait for its [turn](Self::turn).
     ///
     /// # Errors
-    /// How long until it would pass.
+    /// How long until it would pass, or wait.
     pub fn spend(&self, spent: u64, now: u64, cost: u64) -> Result<u64, u64> {
         let after = self.after(spent, now, cost);
         let full = now.saturating_add(self.span);
-        match after.checked_sub(full) {
+        match after.checked_sub(full.saturating_add(self.delay)) {
             None | Some(0) => Ok(after),
             Some(wait) => Err(wait),
+        }
+    }
+
+    /// How long until it is the turn of a request that led to that time.
+    pub fn turn(&self, after: u64, now: u64) -> u64 {
+        match self.delay {
+            0 => 0,
+            _ => after.saturating_sub(now.saturating_add(self.span)),
         }
     }
 
@@ -111,8 +132,12 @@ impl Gcra {
 
     /// The time after so much of a charge has been taken back as `cost` says; `charged` is the time
     /// that the charge led to. Without that part the bucket would have been full earlier, and what it
-    /// would have been filled with since then would have run over: that much stays charged.
+    /// would have been filled with since then would have run over: that much stays charged. So does all of it
+    /// while others wait who have come since.
     pub fn refund(&self, spent: u64, charged: u64, now: u64, cost: u64) -> u64 {
+        if self.turn(spent, now) > 0 && spent != charged {
+            return spent;
+        }
         let price = self.interval.saturating_mul(cost);
         let run_over = now.saturating_sub(charged.saturating_sub(price));
         spent.saturating_sub(price.saturating_sub(run_over))
@@ -173,12 +198,26 @@ impl Algorithm for Gcra {
         }
     }
 
+    fn with_delay(self, longest: u64, queue: u64) -> Option<Self> {
+        let of_queue = self.interval.saturating_mul(queue);
+        Some(Self {
+            delay: longest.min(of_queue),
+            ..self
+        })
+    }
+
+    fn turn(&self, State([after, _]): State, now: u64) -> u64 {
+        self.turn(after, now)
+    }
+
     fn scale(&self) -> u64 {
         0
     }
 
+    /// How far ahead a time may be is what counts, not what for.
     fn meaning(&self) -> [u64; 3] {
-        [self.interval, self.max_tokens, self.debt]
+        let ahead = self.debt.saturating_add(self.delay);
+        [self.interval, self.max_tokens, ahead]
     }
 
     fn quota(&self) -> u64 {

@@ -42,6 +42,20 @@ pub trait Algorithm: Copy + Eq + fmt::Debug {
     #[must_use]
     fn with_debt(self) -> Self;
 
+    /// The same, for requests that wait for their turn: so long at most, and so many of them, or of what they cost,
+    /// at once. None if it knows no turns.
+    #[must_use]
+    fn with_delay(self, longest: u64, queue: u64) -> Option<Self> {
+        let _ = (longest, queue);
+        None
+    }
+
+    /// How long until it is the turn of a request that led to this state.
+    fn turn(&self, after: State, now: u64) -> u64 {
+        let _ = (after, now);
+        0
+    }
+
     /// What its states cannot be read without; a cell with another is of no use.
     fn scale(&self) -> u64;
 
@@ -103,6 +117,18 @@ pub struct State(pub [u64; 2]);
 /// measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt(pub(super) u64);
+
+impl Receipt {
+    /// Whether this is the state that the charge led to: nobody has charged since, or all who did took it back.
+    pub(super) fn is_last(self, State([state, _]): State) -> bool {
+        self.0 == state
+    }
+
+    /// The state that the charge led to.
+    pub(super) fn state(self) -> State {
+        State([self.0, 0])
+    }
+}
 
 /// An algorithm of the list.
 #[derive(Debug)]
@@ -179,6 +205,17 @@ impl LimitAlgorithm {
     #[must_use]
     pub fn with_debt(self) -> Self {
         of_each!(self, each => Algorithm::with_debt(each).into())
+    }
+
+    /// [`Algorithm::with_delay`]
+    #[must_use]
+    pub fn with_delay(self, longest: u64, queue: u64) -> Option<Self> {
+        of_each!(self, each => Algorithm::with_delay(each, longest, queue).map(Into::into))
+    }
+
+    /// [`Algorithm::turn`]
+    pub fn turn(&self, after: State, now: u64) -> u64 {
+        of_each!(self, each => Algorithm::turn(each, after, now))
     }
 
     /// [`Algorithm::scale`]

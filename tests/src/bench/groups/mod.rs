@@ -8,6 +8,7 @@ pub(super) mod payload;
 mod records;
 mod refusals;
 mod tokens;
+mod traffic;
 mod versions;
 mod whole;
 mod workloads;
@@ -57,6 +58,7 @@ pub(super) const ALL: &[Group] = &[
     credentials::GROUP,
     access::GROUP,
     limits::GROUP,
+    traffic::GROUP,
     browser::GROUP,
     records::GROUP,
     payload::GROUP,

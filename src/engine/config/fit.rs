@@ -1,0 +1,115 @@
+//! Whether the policies of a route fit one another.
+
+use super::document::Document;
+use super::problem::{Pointer, Quoted};
+use super::routes::Block;
+use crate::engine::{Mode, Step};
+use portcullis_exchange::policy::{Misfits, RouteCredentials, Stage};
+
+impl Document<'_> {
+    /// Reports the policies of a route at that place which do not fit how it asks for credentials.
+    pub(super) fn check_fit(&mut self, guard: Option<Mode>, chain: &Block, at: &Pointer) {
+        let asked = chain.steps.iter();
+        let asked = asked.filter_map(|step| step.declared.asks_for.as_ref());
+        let credentials = RouteCredentials {
+            guard,
+            asked: asked.collect(),
+        };
+        for step in chain.steps.iter().chain(&chain.beside) {
+            let Misfits { problems, notes } = step.policy.misfits(&credentials);
+            let name = step.name;
+            for problem in problems {
+                self.problems
+                    .report(at, format_args!("`{name}`: {problem}"));
+            }
+            let notes = notes.iter().map(|note| format!("{at}: `{name}`: {note}"));
+            self.notes.extend(notes);
+        }
+    }
+
+    /// Reports the policies of a route at that place which are for operations that its API does not have.
+    pub(super) fn check_operations(&mut self, chain: &Block, is_whole: bool, at: &Pointer) {
+        let mut declared = chain.steps.iter();
+        let api = declared.find_map(|step| step.declared.operations.clone());
+        // The block that names the API may be wrong, and have been reported.
+        if api.is_none() && !is_whole {
+            return;
+        }
+        for step in chain.steps.iter().chain(&chain.beside) {
+            for problem in step.policy.misfits_of_api(api.as_deref()) {
+                self.problems
+                    .report(at, format_args!("`{}`: {problem}", step.name));
+            }
+        }
+    }
+
+    /// Notes the policies of a route at that place which are never asked, and reports where a response would be sent
+    /// before a policy has seen the body that it judges callers by.
+    pub(super) fn check_ends(&mut self, chain: &Block, at: &Pointer) {
+        let mut steps = chain.steps.iter();
+        let ends = |step: &&Step| step.declared.ends_chain && step.is_always_enforced();
+        let Some(last) = steps.find(ends) else {
+            return;
+        };
+        let own = format!("{at}/");
+        let is_written = |step: &&Step| {
+            let place = step.place.as_ref();
+            place.is_some_and(|place| place.pointer().starts_with(&own))
+        };
+        let later = |step: &&Step| {
+            let after = (last.stage, last.kind) < (step.stage, step.kind);
+            after && step.stage < Stage::Response && step.kind != last.kind
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for step in chain.steps.iter().filter(later).filter(is_written) {
+            if !names.contains(&step.name) {
+                names.push(step.name);
+            }
+        }
+        for name in names {
+            self.notes.push(format!(
+                "{at}/{name}: is never asked: `{}` ends every request of the route first; remove one of them",
+                last.name
+            ));
+        }
+        let waits = |step: &&Step| {
+            let is_before = (step.stage, step.kind) < (last.stage, last.kind);
+            let goes_by_body = step.declared.names_caller_late
+                || step.name == "access" && !step.declared.later_request_fields.is_empty();
+            is_before && goes_by_body
+        };
+        if let Some(step) = chain.steps.iter().find(waits) {
+            self.problems.report(
+                at,
+                format_args!(
+                    "`{}` judges bodies, and `{}` answers before they come; remove one of them",
+                    step.name, last.name
+                ),
+            );
+        }
+    }
+
+    /// Reports fields of responses that two policies of a route at that place write.
+    pub(super) fn check_written(&mut self, chain: &Block, at: &Pointer) {
+        let own = |step: &&Step| step.name == "response_headers";
+        let mut all = chain.steps.iter();
+        let Some(written) = all.find(own) else {
+            return;
+        };
+        for step in chain.steps.iter().filter(|step| !own(step)) {
+            let mut names = step.declared.sets_response_headers.iter();
+            let twice = names.find(|name| written.declared.sets_response_headers.contains(name));
+            if let Some(name) = twice {
+                self.problems.report(
+                    at,
+                    format_args!(
+                        "`response_headers` and `{}` both write {}; say it in `{}` alone",
+                        step.name,
+                        Quoted(name.as_str()),
+                        step.name
+                    ),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What becomes of requests that a limit has no room for: they are refused, or wait for their turn.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::algorithm::{LimitAlgorithm, nanoseconds};
+use super::charge::ChargedOn;
+use super::cost::Cost;
+use super::counts::{Counts, add, count};
+use portcullis_document::{Fields, Node, Problems};
+use portcullis_exchange::turn::TurnPlace;
+use portcullis_exchange::wait::LONGEST;
+use portcullis_wire::json::Json;
+
+/// `on_limit: { delay: { max, queue } }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitDelay {
+    /// How long a request waits at most.
+    pub max: Duration,
+    /// How many of one key wait at once.
+    pub queue: u64,
+}
+
+/// The shortest wait that ticks can tell.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// The most that wait for one key: more than a worker lets wait.
+const LONGEST_QUEUE: u64 = 10_000;
+
+/// How many wait at once unless the document says so.
+const USUAL_QUEUE: u64 = 100;
+
+/// Above that, many a client has given up.
+const LONG: Duration = Duration::from_secs(15);
+
+impl LimitDelay {
+    /// Reads `on_limit`: `refuse`, which is no delay, or one.
+    pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Self>> {
+        let Json::Object(_) = node.json() else {
+            return node.choice(problems, &[("refuse", None)]);
+        };
+        let mut fields = node.fields(problems)?;
+        let delay = fields.required("delay", problems);
+        fields.deny_unknown(problems);
+        let mut fields = delay?.fields(problems)?;
+        let max = fields
+            .required("max", problems)
+            .and_then(|node| read_max(&node, problems));
+        let queue = fields.or_default("queue", USUAL_QUEUE, problems, |node, problems| {
+            node.integer(problems, 1..=LONGEST_QUEUE)
+        });
+        fields.deny_unknown(problems);
+        let (max, queue) = (max?, queue?);
+        Some(Some(Self { max, queue }))
+    }
+
+    /// What an operator should know of it.
+    pub fn remark(&self) -> Option<&'static str> {
+        (self.max > LONG).then_some(
+            "many clients and proxies give up after 15 seconds; what waits longer is lost work",
+        )
+    }
+
+    /// A rule whose requests wait; none, once that has been reported, if it cannot say when.
+    pub(super) fn of(
+        &self,
+        rule: LimitAlgorithm,
+        fields: &Fields<'_>,
+        problems: &mut Problems,
+    ) -> Option<LimitAlgorithm> {
+        let delayed = rule.with_delay(nanoseconds(self.max), self.queue);
+        if delayed.is_none() {
+            problems.report(
+                &fields.pointer().member("on_limit"),
+                "a `sliding_window` cannot say when it is whose turn; use `token_bucket`, in tiers too, or `on_limit: \"refuse\"`",
+            );
+        }
+        delayed
+    }
+
+    /// Whether what is charged stays charged: a turn is not given back behind which others wait.
+    pub(super) fn suits(
+        charged: ChargedOn,
+        cost: &Cost,
+        fields: &Fields<'_>,
+        problems: &mut Problems,
+    ) -> bool {
+        let told = match (charged, &cost.afterwards) {
+            (ChargedOn::Request, None) => return true,
+            (ChargedOn::Request, Some(_)) => (
+                "cost",
+                "a limit that delays has a cost that is known before; write a number, or `on_limit: \"refuse\"`",
+            ),
+            _ => (
+                "charge",
+                "a limit that counts failures cannot delay: who guesses would wait, and go on guessing; leave `on_limit` out",
+            ),
+        };
+        let (field, text) = told;
+        problems.report(&fields.pointer().member(field), text);
+        false
+    }
+}
+
+fn read_max(node: &Node<'_>, problems: &mut Problems) -> Option<Duration> {
+    let max = node.duration(problems)?;
+    let fits = (SHORTEST..=LONGEST).contains(&max);
+    if !fits {
+        node.report(problems, "must be between 1ms and 60s");
+    }
+    fits.then_some(max)
+}
+
+/// A request that waits for its turn. It is counted among those that do for as long as this is there.
+#[derive(Debug)]
+pub(super) struct AwaitedTurn {
+    /// The place of the limit's result.
+    pub(super) entry: usize,
+    /// Since when.
+    pub(super) since: u64,
+    counts: Rc<Counts>,
+    _place: TurnPlace,
+}
+
+impl AwaitedTurn {
+    pub(super) fn new(entry: usize, since: u64, counts: &Rc<Counts>, place: TurnPlace) -> Self {
+        count(&counts.delayed);
+        add(&counts.waiting, 1);
+        Self {
+            entry,
+            since,
+            counts: Rc::clone(counts),
+            _place: place,
+        }
+    }
+}
+
+impl Drop for AwaitedTurn {
+    fn drop(&mut self) {
+        add(&self.counts.waiting, -1);
+    }
+}
