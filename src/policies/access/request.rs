@@ -65,7 +65,7 @@ impl<'h> Head<'h> {
             .of(caller.claims())
             .on(known.path.variables())
             .with_body(known.body)
-            .versioned(known.facts.version.as_ref())
+            .versioned(known.facts.version())
             .with_version_fault(known.facts.version_fault());
         Self {
             request,

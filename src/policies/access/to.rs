@@ -153,7 +153,7 @@ pub(super) fn is_version(names: &[Box<str>], facts: &Facts) -> Truth {
     if let Some(fault) = facts.version_fault() {
         return Truth::Unknown(Fault::Condition(Undecidable::Version(fault)));
     }
-    let name = facts.version.as_ref().and_then(RequestVersion::name);
+    let name = facts.version().and_then(RequestVersion::name);
     Truth::of(name.is_some_and(|name| names.iter().any(|each| **each == *name)))
 }
 
