@@ -11,7 +11,6 @@ use portcullis_wire::headers::Headers;
 /// and in an absolute URI, so that alone says nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
-    claims_tls: bool,
     /// A proxy in front says so, or a client that wrote the same.
     forwarded_tls: bool,
     trusts_forwarded: bool,
@@ -25,17 +24,16 @@ impl Connection {
     /// What a request says of it.
     pub fn of(request: &Headers) -> Self {
         Self {
-            claims_tls: Scheme::of(request) == Scheme::Https,
             forwarded_tls: says_https(request),
             ..Self::default()
         }
     }
 
-    /// What a request says of it whose `:scheme` is `https`, or not; and whose `X-Forwarded-Proto` is.
+    /// What a request says of it whose `:scheme` is `https`, or not, which is nothing; and whose
+    /// `X-Forwarded-Proto` is.
     #[inline]
-    pub fn said(claims_tls: bool, forwarded_tls: bool) -> Self {
+    pub fn said(_claims_tls: bool, forwarded_tls: bool) -> Self {
         Self {
-            claims_tls,
             forwarded_tls,
             ..Self::default()
         }
@@ -73,21 +71,10 @@ impl Connection {
         self.trusts_forwarded = trusts;
     }
 
-    /// The scheme by what the proxy knows of the connection; where the document trusts the proxy in front, by
-    /// what that one says too. A client that says `http` is believed: it may do without what belongs to TLS.
+    /// The scheme by what the proxy and those in front that the document trusts know, whatever the client says: a
+    /// proxy in front that speaks TLS may write another `:scheme` than its client has.
     #[inline]
     pub fn scheme(&self, host: &dyn Host) -> Scheme {
-        let forwarded = self.trusts_forwarded && self.forwarded_tls;
-        if forwarded || (self.claims_tls && self.has_tls(host)) {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        }
-    }
-
-    /// The scheme by what the proxy and those in front that are trusted know, whatever the client says: for
-    /// what a client must not be able to choose.
-    pub fn known_scheme(&self, host: &dyn Host) -> Scheme {
         let forwarded = self.trusts_forwarded && self.forwarded_tls;
         if forwarded || self.has_tls(host) {
             Scheme::Https

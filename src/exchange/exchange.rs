@@ -15,6 +15,7 @@ use crate::principal::Principal;
 use crate::proof::Proofs;
 use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::target::{Authority, Target};
+use crate::versions::VersionFault;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
@@ -89,6 +90,8 @@ pub struct SeldomFacts {
     beside: Vec<Principal>,
     /// What operations the API of its route has, if a policy asks. Written by the stream.
     operations: Option<Rc<dyn ApiOperations>>,
+    /// Why it cannot be told for which version of the API it is. Written by `versions`.
+    pub version_fault: Option<VersionFault>,
     /// Which version of the API it is for. Written by `versions`; `openapi` says how old the operation is.
     version: Option<RequestVersion>,
     /// A number that was drawn for the request, where the document goes by one. Written by the stream.
@@ -111,15 +114,13 @@ pub type OperationIndex = (usize, usize);
 
 /// The operations of an API, for policies that are for some of them.
 pub trait ApiOperations: fmt::Debug {
-    /// Which one a request is; none if the API has none for it.
+    /// Whether a request is one of those that are called so: by their `operationId`, or by method and the
+    /// template of their path, as in `GET /users/{id}`. Whatever a server may take it for has to come to the same.
     ///
     /// # Errors
     /// [`UntoldOperation`].
-    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, UntoldOperation>;
-
-    /// Whether one is called so: by its `operationId`, or by its method and the template of its path, as
-    /// in `GET /users/{id}`.
-    fn is_called(&self, operation: OperationIndex, name: &str) -> bool;
+    fn is_one_of(&self, request: &Request<'_>, names: &[Box<str>])
+    -> Result<bool, UntoldOperation>;
 
     /// All that operations are called. A name of several is in it as often.
     fn names(&self) -> Vec<&str>;
@@ -131,10 +132,12 @@ pub trait ApiOperations: fmt::Debug {
 /// Why it cannot be told which operation a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UntoldOperation {
-    /// Servers may read its path so that it is another.
+    /// Servers may read its path so that it is another, or take it for another whose path fits as well.
     Path,
     /// Its method is that of one in other letters, which is the same to some servers.
     Method,
+    /// It would take too much work.
+    Effort,
 }
 
 /// Who a request says it comes from, before that has been verified: for limits by what is claimed.
@@ -170,6 +173,11 @@ impl Facts {
             Some(caller) if *caller == principal || self.beside().contains(&principal) => {}
             Some(_) => self.seldom_mut().beside.push(principal),
         }
+    }
+
+    /// Why it cannot be told for which version of the API it is, where that is so.
+    pub fn version_fault(&self) -> Option<VersionFault> {
+        self.seldom()?.version_fault
     }
 
     /// Notes how old the operation is, if that is older than its version.
@@ -289,12 +297,14 @@ impl Facts {
     pub fn apart(&self) -> Self {
         let is_there = !self.beside().is_empty()
             || self.operations().is_some()
+            || self.version_fault().is_some()
             || self.version().is_some()
             || self.draw() != 0;
         let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
                 beside: self.beside().to_vec(),
                 operations: self.operations().cloned(),
+                version_fault: self.version_fault(),
                 version: self.version().cloned(),
                 draw: self.draw(),
                 ..SeldomFacts::default()

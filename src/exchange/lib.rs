@@ -3,6 +3,7 @@
 
 mod alike;
 pub mod asked;
+pub mod blanks;
 pub mod body;
 pub mod body_members;
 pub mod call;

@@ -322,7 +322,10 @@ fn without_route(engine: &Engine, request: &Request<'_>, now: Duration) -> Refus
     let Some(versions) = versions else {
         return Refusal::new(&NOTHING_HERE);
     };
-    let (version, refusal) = versions.judge(request, now);
+    let (version, refusal) = match versions.judge(request, now) {
+        Ok(judged) => judged,
+        Err(fault) => return versions.undecided(fault, now),
+    };
     let Some(refusal) = refusal else {
         return Refusal::new(&NOTHING_HERE);
     };

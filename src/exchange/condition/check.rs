@@ -152,6 +152,27 @@ impl Check {
         self.is_of_presence() && matches!(self.expected, Expected::Flag(true))
     }
 
+    /// The texts that it compares with.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let (one, several) = match &self.expected {
+            Expected::Text(text, _) => (Some(text.as_str()), None),
+            Expected::Choice(choice) => (None, Some(choice.texts.iter())),
+            _ => (None, None),
+        };
+        one.into_iter()
+            .chain(several.into_iter().flatten().map(|text| &**text))
+    }
+
+    /// Whether it is asked of lists.
+    pub(super) fn is_of_lists(&self) -> bool {
+        self.test.kinds == Kinds::LIST
+    }
+
+    /// Whether it compares with a list of values.
+    pub(super) fn is_choice(&self) -> bool {
+        matches!(self.expected, Expected::Choice(_))
+    }
+
     /// Whether what was found passes.
     pub(super) fn holds(&self, found: Found<'_>, effort: &Effort) -> Result<bool, TooCostly> {
         (self.test.holds)(&self.expected, found, effort)

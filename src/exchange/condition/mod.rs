@@ -24,6 +24,7 @@ mod comparison;
 mod found;
 mod kept;
 mod language;
+mod misread;
 mod operand;
 mod test;
 mod undecidable;

@@ -9,8 +9,10 @@ use super::kept::Kept;
 use super::operand::Scalars;
 use super::{BodyMembers, ClaimPath, Undecidable};
 use crate::alike::{comes_alike, is_like};
+use crate::blanks::without_blanks;
 use crate::exchange::Request;
 use crate::lifecycle::RequestVersion;
+use crate::versions::VersionFault;
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
@@ -23,6 +25,7 @@ pub struct View<'v> {
     claims: Option<&'v Compact>,
     body: Option<&'v BodyMembers>,
     version: Option<&'v RequestVersion>,
+    version_fault: Option<VersionFault>,
     effort: &'v Effort,
 }
 
@@ -68,6 +71,7 @@ impl<'v> View<'v> {
             claims: None,
             body: None,
             version: None,
+            version_fault: None,
             effort: request.effort,
         }
     }
@@ -84,6 +88,7 @@ impl<'v> View<'v> {
             body: None,
             // Routes with versions have no plan.
             version: None,
+            version_fault: None,
             effort,
         }
     }
@@ -95,6 +100,7 @@ impl<'v> View<'v> {
             claims: kept.claims(),
             body: Some(body),
             version: None,
+            version_fault: None,
             effort,
         }
     }
@@ -126,6 +132,15 @@ impl<'v> View<'v> {
         Self { version, ..self }
     }
 
+    /// With why it cannot be told for which version it is, where that refuses.
+    #[must_use]
+    pub fn with_version_fault(self, version_fault: Option<VersionFault>) -> Self {
+        Self {
+            version_fault,
+            ..self
+        }
+    }
+
     /// With another effort than the request's.
     #[must_use]
     pub fn within(self, effort: &'v Effort) -> Self {
@@ -138,8 +153,14 @@ impl<'v> View<'v> {
     }
 
     /// The version of the API that it is for, if that is known.
-    pub(super) fn version(&self) -> Option<&'v RequestVersion> {
-        self.version
+    ///
+    /// # Errors
+    /// Why that cannot be told.
+    pub(super) fn version(&self) -> Result<Option<&'v RequestVersion>, Undecidable> {
+        match self.version_fault {
+            Some(fault) => Err(Undecidable::Version(fault)),
+            None => Ok(self.version),
+        }
     }
 
     /// The claims.
@@ -147,7 +168,8 @@ impl<'v> View<'v> {
         self.claims
     }
 
-    /// The value of a header field.
+    /// The value of a header field, without the blanks around it: they are not part of it (RFC 9110 §5.5), and over
+    /// HTTP/2 they come all the same.
     pub(super) fn header(&self, name: &HeaderName) -> Result<Option<&[u8]>, Undecidable> {
         match &self.head {
             Head::Here { request, .. } => {
@@ -155,7 +177,7 @@ impl<'v> View<'v> {
                 let value = value.map_err(|_| Undecidable::Repeated)?;
                 match comes_alike(request.headers, name) {
                     true => Err(Undecidable::Repeated),
-                    false => Ok(value),
+                    false => Ok(value.map(without_blanks)),
                 }
             }
             Head::Path(..) => Err(Undecidable::NotYet),

@@ -122,31 +122,31 @@ impl VersionScheme {
     }
 
     /// What a request is for that came at a time since the epoch; and why it is refused, if it is.
+    ///
+    /// # Errors
+    /// [`VersionFault`].
     pub fn judge(
         &self,
         request: &Request<'_>,
         now: Duration,
-    ) -> (Option<RequestVersion>, Option<Refusal>) {
-        let named = match self.of(request) {
-            Ok(named) => named,
-            Err(fault) => return (None, Some(self.undecided(fault, now))),
-        };
-        match named {
-            NamedVersion::None => (None, Some(self.telling_all(&refusals::ABSENT, now))),
+    ) -> Result<(Option<RequestVersion>, Option<Refusal>), VersionFault> {
+        let (name, refusal) = match self.of(request)? {
+            NamedVersion::None => (None, self.telling_all(&refusals::ABSENT, now)),
             NamedVersion::Unknown(sent) => {
                 let refusal = self.telling_all(self.unknown, now);
-                (None, Some(refusal.and("version", Fact::untrusted(&sent))))
+                (None, refusal.and("version", Fact::untrusted(&sent)))
             }
             NamedVersion::Known(place) => {
                 let Some(version) = self.known.get(place) else {
-                    return (None, Some(self.telling_all(self.unknown, now)));
+                    return Ok((None, Some(self.telling_all(self.unknown, now))));
                 };
                 let state = version.lifecycle.state(now);
                 let refusal = gone(version, state);
                 let of = Some(Rc::clone(version));
-                (Some(RequestVersion { of, state }), refusal)
+                return Ok((Some(RequestVersion { of, state }), refusal));
             }
-        }
+        };
+        Ok((name, Some(refusal)))
     }
 
     /// The refusal of a request of which it cannot be told which version it is for.

@@ -3,6 +3,7 @@
 use super::accept::SubtypePattern;
 use super::{NamedVersion, VersionFault, VersionScheme, accept};
 use crate::alike::{comes_alike, is_like};
+use crate::blanks::without_blanks;
 use crate::exchange::Request;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::urlencoded::{Controls, pairs};
@@ -136,7 +137,7 @@ fn one_field<'r>(
     let value = value.map_err(|_| VersionFault::Repeated)?;
     match comes_alike(request.headers, name) {
         true => Err(VersionFault::Repeated),
-        false => Ok(value),
+        false => Ok(value.map(without_blanks)),
     }
 }
 

@@ -139,7 +139,8 @@ impl<'w> Whole<'w> {
             callers: Callers::new(caller, facts, false),
             view: View::later(&kept.head, body, effort)
                 .of(caller.claims())
-                .versioned(facts.version()),
+                .versioned(facts.version())
+                .with_version_fault(facts.version_fault()),
         }
     }
 }

@@ -65,7 +65,8 @@ impl<'h> Head<'h> {
             .of(caller.claims())
             .on(known.path.variables())
             .with_body(known.body)
-            .versioned(known.facts.version());
+            .versioned(known.facts.version())
+            .with_version_fault(known.facts.version_fault());
         Self {
             request,
             known,
@@ -155,7 +156,7 @@ impl RequestFacts for Head<'_> {
                 let peer = self.peer.get_or_init(|| Peer::of(known.host));
                 peer.has_a_name_of(texts, effort)
             }
-            Values::Versions(names) => to::is_version(names, known.facts.version()),
+            Values::Versions(names) => to::is_version(names, known.facts),
             values => {
                 let caller = self.callers().met_by(rule, test, effort);
                 from::holds(values, caller, effort)

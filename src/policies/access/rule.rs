@@ -263,6 +263,15 @@ impl AccessRule {
         !self.from.is_empty() && all_name || self.when.iter().any(is_of_somebody)
     }
 
+    /// Conditions of which something else may be meant than they say.
+    pub(super) fn misreadings(&self) -> impl Iterator<Item = String> {
+        let conditions = self.when.iter().enumerate();
+        conditions.filter_map(|(place, when)| {
+            let misreading = when.condition.misreading()?;
+            Some(format!("{}/when/{place}: {misreading}", self.place))
+        })
+    }
+
     /// Whether a route may take requests that it is for, as far as hosts and methods say.
     pub(super) fn may_meet(&self, matcher: &RequestMatcher) -> bool {
         let meets = |test: &FieldTest| match &test.values {

@@ -259,6 +259,7 @@ impl Section for AccessRules {
             }
         }
         for rule in rules.clone() {
+            finishing.notes.extend(rule.misreadings());
             rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
         }
         for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {

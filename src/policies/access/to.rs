@@ -2,7 +2,7 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::Undecidable;
-use portcullis_exchange::exchange::{ApiOperations, Request, UntoldOperation};
+use portcullis_exchange::exchange::{ApiOperations, Facts, Request, UntoldOperation};
 use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method, with_head,
@@ -140,17 +140,20 @@ pub(super) fn is_operation(
     if request.effort.spend(price).is_err() {
         return Truth::Unknown(Fault::Effort);
     }
-    match api.of(request) {
-        Ok(Some(operation)) => Truth::of(names.iter().any(|name| api.is_called(operation, name))),
-        Ok(None) => Truth::No,
+    match api.is_one_of(request, names) {
+        Ok(is_one) => Truth::of(is_one),
         Err(UntoldOperation::Path) => Truth::Unknown(Fault::Readings),
         Err(UntoldOperation::Method) => Truth::Unknown(Fault::Condition(Undecidable::Spelling)),
+        Err(UntoldOperation::Effort) => Truth::Unknown(Fault::Effort),
     }
 }
 
 /// Whether the version of a request is one of these.
-pub(super) fn is_version(names: &[Box<str>], version: Option<&RequestVersion>) -> Truth {
-    let name = version.and_then(RequestVersion::name);
+pub(super) fn is_version(names: &[Box<str>], facts: &Facts) -> Truth {
+    if let Some(fault) = facts.version_fault() {
+        return Truth::Unknown(Fault::Condition(Undecidable::Version(fault)));
+    }
+    let name = facts.version().and_then(RequestVersion::name);
     Truth::of(name.is_some_and(|name| names.iter().any(|each| **each == *name)))
 }
 

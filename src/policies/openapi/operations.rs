@@ -2,29 +2,30 @@
 
 use std::fmt;
 
-use portcullis_exchange::exchange::{ApiOperations, OperationIndex, Request, UntoldOperation};
+use portcullis_exchange::exchange::{ApiOperations, Request, UntoldOperation};
 use portcullis_exchange::target::fold_case;
+use portcullis_wire::effort::TooCostly;
 
-use super::{OpenApi, Operation};
+use super::{OpenApi, Operation, Path};
 
 impl OpenApi {
-    /// The operation of a path; one that is folded is compared with folded templates.
-    fn place(
+    /// Whether a path stands for one of those that are called so; one that is folded is compared with folded
+    /// templates.
+    fn stands_for(
         &self,
-        path: &str,
-        any_case: bool,
-        method: &str,
-    ) -> Result<Option<OperationIndex>, UntoldOperation> {
+        (path, any_case): (&str, bool),
+        request: &Request<'_>,
+        names: &[Box<str>],
+    ) -> Result<bool, UntoldOperation> {
         let inner = match any_case {
             true => path.strip_prefix(fold_case(&self.base).as_str()),
             false => path.strip_prefix(self.base.as_str()),
         };
         let Some(inner) = inner.and_then(|inner| inner.strip_prefix('/')) else {
-            return Ok(None);
+            return Ok(false);
         };
         let segments: Vec<&str> = inner.split('/').collect();
-        let mut paths = self.paths.iter().enumerate();
-        let found = paths.find(|(_, path)| {
+        let mut fitting = self.paths.iter().filter(|path| {
             let template = if any_case {
                 &path.folded
             } else {
@@ -32,15 +33,27 @@ impl OpenApi {
             };
             template.values(&segments).is_some()
         });
-        let Some((at, path)) = found else {
-            return Ok(None);
+        let Some(first) = fitting.next() else {
+            return Ok(false);
         };
-        let is_alike = |each: &Operation| each.method.eq_ignore_ascii_case(method);
-        match path.position(method) {
-            Some(operation) => Ok(Some((at, operation))),
-            None if path.operations.iter().any(is_alike) => Err(UntoldOperation::Method),
-            None => Ok(None),
+        let own = first.called(request.method())?;
+        let holds = own.is_some_and(|own| own.is_one_of(names));
+        for other in fitting {
+            // Where a path has not the method, a server may go on to the next.
+            if own.is_some() && first.template.says_more(&other.template) {
+                continue;
+            }
+            let Some(other) = other.called(request.method())? else {
+                continue;
+            };
+            let price = names.len() as u64;
+            let is_paid = request.effort.spend(price);
+            is_paid.map_err(|TooCostly| UntoldOperation::Effort)?;
+            if other.is_one_of(names) != holds {
+                return Err(UntoldOperation::Path);
+            }
         }
+        Ok(holds)
     }
 
     fn all(&self) -> impl Iterator<Item = &Operation> {
@@ -48,24 +61,43 @@ impl OpenApi {
     }
 }
 
+impl Path {
+    /// The operation of a method, if there is one.
+    fn called(&self, method: &str) -> Result<Option<&Operation>, UntoldOperation> {
+        let mut operations = self.operations.iter();
+        if let Some(own) = operations.find(|each| each.method == method) {
+            return Ok(Some(own));
+        }
+        let is_alike = |each: &Operation| each.method.eq_ignore_ascii_case(method);
+        match self.operations.iter().any(is_alike) {
+            true => Err(UntoldOperation::Method),
+            false => Ok(None),
+        }
+    }
+}
+
+impl Operation {
+    fn is_one_of(&self, names: &[Box<str>]) -> bool {
+        let is_called = |name: &str| *self.name == *name || self.id.as_deref() == Some(name);
+        names.iter().any(|name| is_called(name))
+    }
+}
+
 impl ApiOperations for OpenApi {
-    fn of(&self, request: &Request<'_>) -> Result<Option<OperationIndex>, UntoldOperation> {
+    fn is_one_of(
+        &self,
+        request: &Request<'_>,
+        names: &[Box<str>],
+    ) -> Result<bool, UntoldOperation> {
         let mut found = request
             .target
             .readings()
-            .map(|(path, any_case)| self.place(path, any_case, request.method()));
-        let first = found.next().unwrap_or(Ok(None))?;
+            .map(|reading| self.stands_for(reading, request, names));
+        let first = found.next().unwrap_or(Ok(false))?;
         match found.all(|other| other == Ok(first)) {
             true => Ok(first),
             false => Err(UntoldOperation::Path),
         }
-    }
-
-    fn is_called(&self, operation: OperationIndex, name: &str) -> bool {
-        let operation = self.operation(operation);
-        operation.is_some_and(|operation| {
-            *operation.name == *name || operation.id.as_deref() == Some(name)
-        })
     }
 
     fn names(&self) -> Vec<&str> {

@@ -305,7 +305,9 @@ mod tests {
             assert_eq!(holds_for(when, "5", 1000), Ok(expected), "{when}");
         }
         let range = r#"{"header": "x-name", "range": {"minimum": 0}}"#;
-        for text in ["+5", "05", " 5", "0x5", "five", ""] {
+        // Blanks around a value are not part of it.
+        assert_eq!(holds_for(range, " 5", 1000), Ok(true));
+        for text in ["+5", "05", "5 5", "0x5", "five", ""] {
             assert_eq!(holds_for(range, text, 1000), Ok(false), "{text}");
         }
     }

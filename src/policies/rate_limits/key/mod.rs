@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 pub use self::networks::NetworkChoice;
 use self::query::parameter;
+use portcullis_exchange::blanks::without_blanks;
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::Several;
 use portcullis_exchange::exchange::{Facts, Request};
@@ -295,7 +296,8 @@ impl KeyPart {
             }
             KeyPart::Header(name) => {
                 let one = caller.request.headers.one(name.as_str());
-                one.map_err(|_| KeyError::Repeated)?.map(Value::Bytes)
+                let value = one.map_err(|_| KeyError::Repeated)?;
+                value.map(without_blanks).map(Value::Bytes)
             }
             KeyPart::QueryParameter(name) => {
                 let query = caller.request.query().unwrap_or_default();

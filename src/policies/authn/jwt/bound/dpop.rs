@@ -96,7 +96,7 @@ impl ProofChecker {
         if claims.method.as_bytes() != request.headers.method().as_bytes() {
             return Err(Refusal::new(&METHOD));
         }
-        let scheme = exchange.facts.connection.known_scheme(host);
+        let scheme = exchange.facts.connection.scheme(host);
         if !target::fits(claims.uri, &request, scheme, &self.rules.origins) {
             return Err(target::expected(&request, scheme, &self.rules.origins));
         }

@@ -379,12 +379,12 @@ fn a_proof_costs_one_check_of_a_signature_and_only_if_all_else_fits() {
 fn the_scheme_of_a_target_is_not_what_the_client_says() {
     for claims_tls in [true, false] {
         let connection = Connection::said(claims_tls, false);
-        assert_eq!(connection.known_scheme(&host()).name(), "https");
+        assert_eq!(connection.scheme(&host()).name(), "https");
         let connection = Connection::said(claims_tls, true);
-        assert_eq!(connection.known_scheme(&MemoryHost::new()).name(), "http");
+        assert_eq!(connection.scheme(&MemoryHost::new()).name(), "http");
         let mut trusted = Connection::said(claims_tls, true);
         trusted.trust_forwarded_proto(true);
-        assert_eq!(trusted.known_scheme(&MemoryHost::new()).name(), "https");
+        assert_eq!(trusted.scheme(&MemoryHost::new()).name(), "https");
     }
 }
 
