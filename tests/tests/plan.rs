@@ -373,6 +373,62 @@ fn a_limit_whose_cells_cannot_be_had_or_change_leaves_the_plan() {
     assert!(take());
 }
 
+/// A route with a limit whose requests wait for so long at most.
+fn delaying(max: &str) -> Value {
+    let limit = json!({
+        "name": "a", "key": ["client_address"], "headers": "both",
+        "token_bucket": { "max_tokens": 2, "fill_interval": "1s" },
+        "on_limit": { "delay": { "max": max, "queue": 5 } },
+    });
+    json!({
+        "version": 1, "access_log": { "sinks": ["filter_state"] }, "defaults": { "rate_limits": [limit] },
+        "routes": [{ "name": "all", "match": { "path": { "prefix": "/" } }, "open": true }],
+    })
+}
+
+/// Who has not to wait is charged by the plan, whether its cell is remembered or not.
+#[test]
+fn who_waits_for_a_turn_leaves_the_plan() {
+    let both = both(&delaying("3s"));
+    let request = good_request("alice");
+    let take = || both.exchange(&request, BodyState::Complete, &answer());
+    let delayed = || both.planned.1.counted(Event::RateLimitDelayed.counter());
+    assert!(take() && take());
+    assert_eq!(delayed(), 0);
+    for waited in 1..=3 {
+        // It leaves before its turn, and gives it back.
+        assert!(!take(), "it has no turn on the plan");
+        assert_eq!(delayed(), waited);
+    }
+    both.advance(Duration::from_secs(1));
+    assert!(take() && !take());
+    assert_eq!(delayed(), 4);
+    both.advance(Duration::from_secs(2));
+    for (_, host) in [&both.planned, &both.asked] {
+        host.lose_writes(1);
+    }
+    assert!(take() && take() && !take(), "others were quicker");
+    assert_eq!(delayed(), 5);
+}
+
+/// Whose wait would be too long is refused, by the plan too, and has taken no turn.
+#[test]
+fn who_may_not_wait_is_refused_by_the_plan() {
+    let both = both(&delaying("500ms"));
+    let request = good_request("alice");
+    let take = || both.exchange(&request, BodyState::Complete, &answer());
+    let counted = |event: Event| both.planned.1.counted(event.counter());
+    assert!((0..5).all(|_| take()));
+    assert_eq!(counted(Event::RateLimited), 3);
+    both.advance(Duration::from_millis(500));
+    assert!(!take(), "it waits for half a second");
+    assert_eq!(counted(Event::RateLimitDelayed), 1);
+    both.advance(Duration::from_millis(500));
+    assert!(take() && take());
+    assert_eq!(counted(Event::RateLimitOk), 3);
+    assert_eq!(counted(Event::RateLimited), 4);
+}
+
 /// Documents in which answers, records and refusals read what is kept of a large head.
 fn documents_with_large_heads() -> Vec<Value> {
     let mut documents = Vec::new();

@@ -12,6 +12,7 @@ mod fields;
 mod flood;
 mod metrics;
 mod places;
+mod protocols;
 mod retry_after;
 mod survival;
 mod turns;

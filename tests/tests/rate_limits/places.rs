@@ -19,12 +19,12 @@ use super::turns::{NotingService, send, status};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct PlacesProxy {
+pub(crate) struct PlacesProxy {
     envoy: Envoy,
-    service: NotingService,
+    pub(crate) service: NotingService,
 }
 
-fn document(max: u64, more: &Value, routes: &Value) -> Value {
+pub(crate) fn document(max: u64, more: &Value, routes: &Value) -> Value {
     let mut block = json!({ "name": "all", "key": [], "max": max });
     for (name, value) in more.as_object().unwrap() {
         block[name] = value.clone();
@@ -47,11 +47,17 @@ fn listening(module: &Path, document: &Value) -> Value {
         string_value(&document.to_string()),
         options,
     );
-    listener("places", vec![filter], ListenerOptions::default())
+    let options = ListenerOptions {
+        http_connection_manager: json!({
+            "upgrade_configs": [{ "upgrade_type": "websocket" }],
+        }),
+        ..ListenerOptions::default()
+    };
+    listener("places", vec![filter], options)
 }
 
 impl PlacesProxy {
-    fn start(workers: u32, document: &Value, responds: bool) -> Self {
+    pub(crate) fn start(workers: u32, document: &Value, responds: bool) -> Self {
         let service = NotingService::start(responds);
         let options = Options {
             concurrency: workers,
@@ -63,11 +69,11 @@ impl PlacesProxy {
         Self { envoy, service }
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.envoy.listener_addr("places").unwrap()
     }
 
-    fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         let name = format!("wasmcustom.portcullis.{name}");
         let stats = self.envoy.stats().unwrap();
         stats.get(&name).copied().unwrap_or_default()
