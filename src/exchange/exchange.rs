@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::asked::Asked;
 use crate::connection::Connection;
 use crate::host::Host;
-use crate::lifecycle::{RequestVersion, VersionState};
+use crate::lifecycle::{RequestVersion, VersionFault, VersionState};
 use crate::limits::Limits;
 use crate::principal::Principal;
 use crate::proof::Proofs;
@@ -104,6 +104,8 @@ pub struct SeldomFacts {
     pub access: Option<Box<dyn Any>>,
     /// The place that the request has among those under way. Written by `concurrency`.
     pub place: Option<Box<dyn Any>>,
+    /// Why it cannot be told which version of the API the request is for. Written by `versions`.
+    pub version_fault: Option<VersionFault>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -178,6 +180,15 @@ impl Facts {
             Some(version) => version.state = version.state.max(state),
             None => self.version = Some(RequestVersion { of: None, state }),
         }
+    }
+
+    /// The version of the API that the request is for, if there are any.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub fn told_version(&self) -> Result<Option<&RequestVersion>, VersionFault> {
+        let fault = self.seldom().and_then(|seldom| seldom.version_fault);
+        fault.map_or(Ok(self.version.as_ref()), Err)
     }
 
     /// Everybody whom an accepted credential names, who calls first.
@@ -262,11 +273,15 @@ impl Facts {
 
     /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
-        let is_there = !self.beside().is_empty() || self.operations().is_some();
+        let version_fault = self.told_version().err();
+        let is_there = !self.beside().is_empty()
+            || self.operations().is_some()
+            || version_fault.is_some();
         let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
                 beside: self.beside().to_vec(),
                 operations: self.operations().cloned(),
+                version_fault,
                 ..SeldomFacts::default()
             })
         });

@@ -149,7 +149,7 @@ impl Operand {
             Operand::PathVariable(name) => return view.variable(name, reading),
             Operand::Body(path) => view.member(path)?,
             Operand::Version(fact) => {
-                let version = view.version();
+                let version = view.version()?;
                 let text = version.and_then(|version| match fact {
                     VersionFact::Name => version.name(),
                     VersionFact::State => Some(version.state.name()),

@@ -10,7 +10,7 @@ use super::operand::Scalars;
 use super::{BodyMembers, ClaimPath, Undecidable};
 use crate::alike::{comes_alike, is_like};
 use crate::exchange::Request;
-use crate::lifecycle::RequestVersion;
+use crate::lifecycle::{RequestVersion, VersionFault};
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
@@ -22,7 +22,7 @@ pub struct View<'v> {
     head: Head<'v>,
     claims: Option<&'v Compact>,
     body: Option<&'v BodyMembers>,
-    version: Option<&'v RequestVersion>,
+    version: Result<Option<&'v RequestVersion>, VersionFault>,
     effort: &'v Effort,
 }
 
@@ -67,7 +67,7 @@ impl<'v> View<'v> {
             },
             claims: None,
             body: None,
-            version: None,
+            version: Ok(None),
             effort: request.effort,
         }
     }
@@ -83,7 +83,7 @@ impl<'v> View<'v> {
             claims: None,
             body: None,
             // Routes with versions have no plan.
-            version: None,
+            version: Ok(None),
             effort,
         }
     }
@@ -94,7 +94,7 @@ impl<'v> View<'v> {
             head: Head::Gone(kept),
             claims: kept.claims(),
             body: Some(body),
-            version: None,
+            version: Ok(None),
             effort,
         }
     }
@@ -122,7 +122,7 @@ impl<'v> View<'v> {
 
     /// With the version of the API that it is for.
     #[must_use]
-    pub fn versioned(self, version: Option<&'v RequestVersion>) -> Self {
+    pub fn versioned(self, version: Result<Option<&'v RequestVersion>, VersionFault>) -> Self {
         Self { version, ..self }
     }
 
@@ -138,8 +138,11 @@ impl<'v> View<'v> {
     }
 
     /// The version of the API that it is for, if that is known.
-    pub(super) fn version(&self) -> Option<&'v RequestVersion> {
-        self.version
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub(super) fn version(&self) -> Result<Option<&'v RequestVersion>, Undecidable> {
+        self.version.map_err(Undecidable::Version)
     }
 
     /// The claims.

@@ -139,7 +139,7 @@ impl<'w> Whole<'w> {
             callers: Callers::new(caller, facts, false),
             view: View::later(&kept.head, body, effort)
                 .of(caller.claims())
-                .versioned(facts.version.as_ref()),
+                .versioned(facts.told_version()),
         }
     }
 }

@@ -98,6 +98,10 @@ struct VersionJudge(Rc<VersionScheme>);
 impl Policy for VersionJudge {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let (version, refusal) = self.0.judge(&exchange.request, exchange.arrived);
+        let version = version.unwrap_or_else(|fault| {
+            exchange.facts.seldom_mut().version_fault = Some(fault);
+            None
+        });
         if let Some(version) = version.as_ref().and_then(|version| version.of.as_ref()) {
             let counts = &version.counts;
             VersionCounts::add(&counts.requests);
