@@ -70,8 +70,6 @@ pub struct Facts {
     pub proofs: Proofs,
     /// Which operation of its API it is. Written by `openapi`.
     pub operation: Option<OperationIndex>,
-    /// Which version of the API it is for. Written by `versions`; `openapi` says how old the operation is.
-    pub version: Option<RequestVersion>,
     /// Whose tokens its route asks for. Written by the stream.
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// What is known of the client's connection.
@@ -79,8 +77,6 @@ pub struct Facts {
     /// What services were asked about its credentials. Written by the policy that asks for them, and
     /// forgotten when that has judged.
     pub asked: Asked,
-    /// A number that was drawn for the request, where the document goes by one. Written by the stream.
-    pub draw: u64,
     /// In a box, since every open stream has facts and few have these.
     seldom: Option<Box<SeldomFacts>>,
 }
@@ -93,6 +89,10 @@ pub struct SeldomFacts {
     beside: Vec<Principal>,
     /// What operations the API of its route has, if a policy asks. Written by the stream.
     operations: Option<Rc<dyn ApiOperations>>,
+    /// Which version of the API it is for. Written by `versions`; `openapi` says how old the operation is.
+    version: Option<RequestVersion>,
+    /// A number that was drawn for the request, where the document goes by one. Written by the stream.
+    draw: u64,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
     pub response_checks: Vec<(usize, ResponseCheck)>,
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
@@ -176,9 +176,9 @@ impl Facts {
 
     /// Notes how old the operation is, if that is older than its version.
     pub fn grows_old(&mut self, state: VersionState) {
-        match &mut self.version {
+        match &mut self.seldom_mut().version {
             Some(version) => version.state = version.state.max(state),
-            None => self.version = Some(RequestVersion { of: None, state }),
+            version => *version = Some(RequestVersion { of: None, state }),
         }
     }
 
@@ -188,7 +188,7 @@ impl Facts {
     /// It cannot be told.
     pub fn told_version(&self) -> Result<Option<&RequestVersion>, VersionFault> {
         let fault = self.seldom().and_then(|seldom| seldom.version_fault);
-        fault.map_or(Ok(self.version.as_ref()), Err)
+        fault.map_or(Ok(self.version()), Err)
     }
 
     /// Everybody whom an accepted credential names, who calls first.
@@ -220,6 +220,30 @@ impl Facts {
     /// The same, to be written.
     pub fn seldom_mut(&mut self) -> &mut SeldomFacts {
         self.seldom.get_or_insert_default()
+    }
+
+    /// Which version of the API it is for, if that is known.
+    pub fn version(&self) -> Option<&RequestVersion> {
+        self.seldom()?.version.as_ref()
+    }
+
+    /// Notes which version of the API it is for.
+    pub fn note_version(&mut self, version: Option<RequestVersion>) {
+        if version.is_some() || self.version().is_some() {
+            self.seldom_mut().version = version;
+        }
+    }
+
+    /// The number that was drawn for the request; 0 where none was.
+    pub fn draw(&self) -> u64 {
+        self.seldom().map_or(0, |seldom| seldom.draw)
+    }
+
+    /// Notes a number that was drawn for the request.
+    pub fn note_draw(&mut self, draw: u64) {
+        if draw != self.draw() {
+            self.seldom_mut().draw = draw;
+        }
     }
 
     /// What the body of the response is judged by, each with who judges.
@@ -256,11 +280,12 @@ impl Facts {
 
     /// Forgets all but the client's connection.
     pub fn forget(&mut self) {
+        let draw = self.draw();
         *self = Self {
             connection: std::mem::take(&mut self.connection),
-            draw: self.draw,
             ..Self::default()
         };
+        self.note_draw(draw);
     }
 
     /// What is known of the client's connection, and nothing else.
@@ -276,12 +301,16 @@ impl Facts {
         let version_fault = self.told_version().err();
         let is_there = !self.beside().is_empty()
             || self.operations().is_some()
-            || version_fault.is_some();
+            || self.version().is_some()
+            || version_fault.is_some()
+            || self.draw() != 0;
         let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
                 beside: self.beside().to_vec(),
                 operations: self.operations().cloned(),
                 version_fault,
+                version: self.version().cloned(),
+                draw: self.draw(),
                 ..SeldomFacts::default()
             })
         });
@@ -293,9 +322,7 @@ impl Facts {
             connection: self.connection.clone(),
             limits: Limits::default(),
             operation: None,
-            version: self.version.clone(),
             asked: Asked::default(),
-            draw: self.draw,
         }
     }
 

@@ -172,7 +172,7 @@ impl<'s> RolloutSubject<'s> {
         let hash = match &rollout.by {
             RolloutKey::Caller => *self.caller.get_or_init(|| caller(self.facts, self.host)),
             RolloutKey::Address => address(self.facts, self.host),
-            RolloutKey::Request => Some(self.facts.draw),
+            RolloutKey::Request => Some(self.facts.draw()),
             RolloutKey::Header(name) => {
                 let value = self.headers.one(name.as_str()).ok().flatten();
                 value.map(|value| Fnv::default().with(value).0)

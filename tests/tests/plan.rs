@@ -656,9 +656,17 @@ fn requests_that_rules_allow_stay_on_their_plan() {
         (
             json!([
                 allow(json!({ "percent": 100 })),
-                deny(json!({ "from": { "roles": ["other"] }, "percent": 40 }))
+                deny(json!({ "from": { "roles": ["other"] } }))
             ]),
             3,
+        ),
+        // For whom it is in force is told by asking.
+        (
+            json!([
+                all(),
+                deny(json!({ "from": { "roles": ["other"] }, "percent": 40 }))
+            ]),
+            0,
         ),
         (
             json!([allow(json!({ "mode": "shadow" })), { "name": "b", "action": "allow", "from": { "roles": ["reader"] } }]),

@@ -42,11 +42,11 @@ pub const MEMBERS: &[Member] = &[
         trusted(line, name, of.exchange.route_name);
     }),
     member("portcullis.version", |line, name, of| {
-        let version = of.exchange.facts.version.as_ref();
+        let version = of.exchange.facts.version();
         trusted(line, name, version.and_then(RequestVersion::name));
     }),
     member("portcullis.version_state", |line, name, of| {
-        let version = of.exchange.facts.version.as_ref();
+        let version = of.exchange.facts.version();
         trusted(line, name, version.map(|version| version.state.name()));
     }),
     member("portcullis.policy", |line, name, of| {

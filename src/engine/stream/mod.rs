@@ -26,7 +26,7 @@ use self::judge::{Judge, Judgement};
 use self::measure::StepTimes;
 use self::planned::Planned;
 use self::response::JudgedResponse;
-use self::waiting::{Paused, ResumePoint};
+use self::waiting::{Paused, ResumePoint, Waits};
 use crate::engine::{Chain, Engine, Lane};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::exchange::{BodyState, Edit, Facts};
@@ -69,10 +69,8 @@ pub struct Stream {
     skipped: Vec<(Lane, usize)>,
     /// Set while the request waits in the midst of its chain.
     paused: Option<Box<Paused>>,
-    /// How often it has waited there.
-    waits: u32,
-    /// For how long, in waits that are over.
-    waited: Duration,
+    /// What there was of that. In a box, since few wait.
+    waits: Option<Box<Waits>>,
     /// Whether a response that is not ours has begun: then no wait matters any more.
     responded: bool,
     /// Whether policies have been told that it has ended.
@@ -128,8 +126,7 @@ impl Stream {
             awaiting: Vec::new(),
             skipped: Vec::new(),
             paused: None,
-            waits: 0,
-            waited: Duration::ZERO,
+            waits: None,
             responded: false,
             ended: false,
             beside: Beside::default(),

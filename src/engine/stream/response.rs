@@ -229,7 +229,7 @@ impl Stream {
                 step.policy.edit_response(&mut response, host);
             }
         }
-        let version = response.facts.version.as_ref();
+        let version = response.facts.version();
         self.append_diagnostics(engine, version, &mut response.edits);
         let head = ResponseHead {
             edits: response.edits,

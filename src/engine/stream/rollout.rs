@@ -59,7 +59,7 @@ impl Stream {
     /// Draws for what is asked with the head alone: whether the document is in force.
     pub(super) fn sample_document(&mut self, engine: &Engine, host: &dyn Host) {
         if engine.draws {
-            self.facts.draw = host.random();
+            self.facts.note_draw(host.random());
         }
         sample(
             &mut self.decision.sampled,

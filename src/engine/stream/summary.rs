@@ -29,7 +29,11 @@ impl Stream {
             started: self.started,
             began: self.began,
             judging: self.judging,
-            waited: self.waited,
+            waited: self
+                .waits
+                .as_ref()
+                .map(|waits| waits.time)
+                .unwrap_or_default(),
         }
     }
 

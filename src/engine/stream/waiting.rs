@@ -138,6 +138,21 @@ impl ResumePoint {
     }
 }
 
+/// The waits of a request in the midst of its chain.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    /// How often it has waited for calls.
+    count: u32,
+    /// For how long, in waits that are over.
+    pub(super) time: Duration,
+}
+
+impl Waits {
+    fn note(&mut self, time: Duration) {
+        self.time = self.time.saturating_add(time);
+    }
+}
+
 impl Stream {
     /// Keeps the request until the wait is over; a refusal, if it may not wait.
     pub(super) fn pause(&mut self, mut wait: Wait, place: ResumePoint, host: &dyn Host) -> Action {
@@ -172,7 +187,8 @@ impl Stream {
     ) -> Result<Paused, (usize, &'static Reason)> {
         let step = place.step;
         if !matches!(wait, Wait::Turn(_)) {
-            self.waits = self.waits.saturating_add(1);
+            let waits = &mut self.waits.get_or_insert_default().count;
+            *waits = waits.saturating_add(1);
         }
         let now = host.monotonic();
         let (deadline, timeout) = match wait {
@@ -188,7 +204,10 @@ impl Stream {
             Wait::Response(_) | Wait::Until(_) | Wait::Turn(_) => None,
         };
         let is_turn = matches!(wait, Wait::Turn(_));
-        if self.waits > MOST_OF_REQUEST
+        if self
+            .waits
+            .as_ref()
+            .is_some_and(|waits| waits.count > MOST_OF_REQUEST)
             || deadline > now.saturating_add(LONGEST).saturating_add(GRACE)
         {
             return Err((step, &WAIT));
@@ -220,7 +239,7 @@ impl Stream {
     pub(super) fn note_wait(&mut self, host: &dyn Host) {
         if let Some(paused) = &self.paused {
             let waited = host.monotonic().saturating_sub(paused.began);
-            self.waited = self.waited.saturating_add(waited);
+            self.waits.get_or_insert_default().note(waited);
         }
     }
 
@@ -306,7 +325,7 @@ impl Stream {
         let engine = self.engine.clone()?;
         let Paused { place, began, .. } = *paused;
         let waited = host.monotonic().saturating_sub(began);
-        self.waited = self.waited.saturating_add(waited);
+        self.waits.get_or_insert_default().note(waited);
         let judgement = self.judge_head(&engine, place, Some(wake), host);
         let action = self.settle_head(&engine, judgement, host);
         Some(self.catch_up(action, host))

@@ -112,12 +112,12 @@ impl Policy for VersionJudge {
                 });
             }
         }
-        exchange.facts.version = version;
+        exchange.facts.note_version(version);
         refusal.map_or(Verdict::Pass, Verdict::Refuse)
     }
 
     fn edit_response(&self, response: &mut Response<'_>, _: &dyn Host) {
-        let version = response.facts.version.as_ref();
+        let version = response.facts.version();
         let Some(version) = version.and_then(|version| version.of.clone()) else {
             return;
         };
@@ -165,7 +165,7 @@ struct BrownoutJudge(Rc<VersionScheme>);
 
 impl Policy for BrownoutJudge {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        let version = exchange.facts.version.as_ref();
+        let version = exchange.facts.version();
         let version = version.filter(|version| !version.state.is_gone());
         let Some(version) = version.and_then(|version| version.of.as_ref()) else {
             return Verdict::Pass;

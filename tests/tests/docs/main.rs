@@ -546,6 +546,8 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     for name in ["portcullis.version", "portcullis.version_state"] {
         real.insert(name.to_owned());
     }
+    // Nothing of this is in force for a share; `tests/cases/rollout` has it.
+    real.insert("portcullis.rollout".to_owned());
     // None of these waits.
     real.insert("portcullis.waited_us".to_owned());
     let page = reference();

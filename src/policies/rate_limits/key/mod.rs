@@ -323,7 +323,7 @@ impl KeyPart {
             KeyPart::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
             KeyPart::Route => Some(Value::Bytes(caller.route.as_bytes())),
             KeyPart::Version => {
-                let version = caller.facts.version.as_ref();
+                let version = caller.facts.version();
                 version.and_then(RequestVersion::name).map(Value::text)
             }
             KeyPart::Constant(text) => Some(Value::Bytes(text.as_bytes())),
