@@ -9,13 +9,12 @@ use std::time::Duration;
 use crate::asked::Asked;
 use crate::connection::Connection;
 use crate::host::Host;
-use crate::lifecycle::{RequestVersion, VersionState};
+use crate::lifecycle::{RequestVersion, VersionFault, VersionState};
 use crate::limits::Limits;
 use crate::principal::Principal;
 use crate::proof::Proofs;
 use crate::refusal::{ErrorPage, Reason, Refusal};
 use crate::target::{Authority, Target};
-use crate::versions::VersionFault;
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 use portcullis_wire::preflight::SameRoutes;
 use portcullis_wire::regex::Effort;
@@ -90,8 +89,6 @@ pub struct SeldomFacts {
     beside: Vec<Principal>,
     /// What operations the API of its route has, if a policy asks. Written by the stream.
     operations: Option<Rc<dyn ApiOperations>>,
-    /// Why it cannot be told for which version of the API it is. Written by `versions`.
-    pub version_fault: Option<VersionFault>,
     /// Which version of the API it is for. Written by `versions`; `openapi` says how old the operation is.
     version: Option<RequestVersion>,
     /// A number that was drawn for the request, where the document goes by one. Written by the stream.
@@ -107,6 +104,8 @@ pub struct SeldomFacts {
     pub access: Option<Box<dyn Any>>,
     /// The place that the request has among those under way. Written by `concurrency`.
     pub place: Option<Box<dyn Any>>,
+    /// Why it cannot be told which version of the API the request is for. Written by `versions`.
+    pub version_fault: Option<VersionFault>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -175,17 +174,21 @@ impl Facts {
         }
     }
 
-    /// Why it cannot be told for which version of the API it is, where that is so.
-    pub fn version_fault(&self) -> Option<VersionFault> {
-        self.seldom()?.version_fault
-    }
-
     /// Notes how old the operation is, if that is older than its version.
     pub fn grows_old(&mut self, state: VersionState) {
         match &mut self.seldom_mut().version {
             Some(version) => version.state = version.state.max(state),
             version => *version = Some(RequestVersion { of: None, state }),
         }
+    }
+
+    /// The version of the API that the request is for, if there are any.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub fn told_version(&self) -> Result<Option<&RequestVersion>, VersionFault> {
+        let fault = self.seldom().and_then(|seldom| seldom.version_fault);
+        fault.map_or(Ok(self.version()), Err)
     }
 
     /// Everybody whom an accepted credential names, who calls first.
@@ -295,16 +298,17 @@ impl Facts {
 
     /// What is known, apart from what policies keep for themselves: for steps that are tried.
     pub fn apart(&self) -> Self {
+        let version_fault = self.told_version().err();
         let is_there = !self.beside().is_empty()
             || self.operations().is_some()
-            || self.version_fault().is_some()
             || self.version().is_some()
+            || version_fault.is_some()
             || self.draw() != 0;
         let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
                 beside: self.beside().to_vec(),
                 operations: self.operations().cloned(),
-                version_fault: self.version_fault(),
+                version_fault,
                 version: self.version().cloned(),
                 draw: self.draw(),
                 ..SeldomFacts::default()

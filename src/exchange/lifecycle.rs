@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::edit::Edit;
+use portcullis_wire::effort::TooCostly;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// The dates of a version or an operation, and what clients are told of them. Dates are in seconds since the
@@ -145,6 +146,29 @@ impl VersionCounts {
     /// Adds one.
     pub fn add(cell: &Cell<u64>) {
         cell.set(cell.get().saturating_add(1));
+    }
+}
+
+/// Why it cannot be told which version a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionFault {
+    /// It names two.
+    Several,
+    /// A field or a parameter came more than once, or one beside it that some services take for it.
+    Repeated,
+    /// The query is malformed.
+    Query,
+    /// The path may be read in several ways, and is for another version in one of them.
+    Path,
+    /// The `Accept` field is malformed, or leaves it to the service.
+    Accept,
+    /// It would take too much work.
+    Effort,
+}
+
+impl From<TooCostly> for VersionFault {
+    fn from(_: TooCostly) -> Self {
+        VersionFault::Effort
     }
 }
 

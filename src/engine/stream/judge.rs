@@ -18,7 +18,7 @@ use crate::record::{ROUTE, RolloutState, ShadowRefusal};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Facts, Request};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::Verdict;
+use portcullis_exchange::policy::{Stage, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::{
     EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, method_not_allowed,
@@ -249,6 +249,9 @@ impl Judge<'_> {
                     self.skipped.push((Lane::InForce, index));
                 }
                 Flow::Stop(stop) => {
+                    if matches!(stop, Stop::Respond(_)) {
+                        self.fill_response(chain, exchange);
+                    }
                     place.step = index;
                     place.effort_of_tried = effort.left();
                     let name = step.name;
@@ -258,6 +261,20 @@ impl Judge<'_> {
         }
         self.try_before(chain, None, exchange, &effort);
         None
+    }
+
+    /// Has those who shape responses take what they need of a request that ends with one of ours.
+    fn fill_response(&mut self, chain: &Chain, exchange: &mut Exchange<'_>) {
+        let shaping = chain.steps.iter();
+        for step in shaping.filter(|step| step.stage == Stage::Response) {
+            let (staged, headers) = (step.rollout.as_ref(), exchange.request.headers);
+            let facts = &*exchange.facts;
+            sample(self.sampled, step.name, staged, facts, headers, self.host);
+            if mode(self.engine, self.sampled, step) == Mode::Enforce {
+                // What is answered is settled.
+                let _ = step.policy.check_request(exchange, self.host);
+            }
+        }
     }
 
     /// Notes a refusal that is not carried out, and whose it is.
@@ -322,10 +339,7 @@ fn without_route(engine: &Engine, request: &Request<'_>, now: Duration) -> Refus
     let Some(versions) = versions else {
         return Refusal::new(&NOTHING_HERE);
     };
-    let (version, refusal) = match versions.judge(request, now) {
-        Ok(judged) => judged,
-        Err(fault) => return versions.undecided(fault, now),
-    };
+    let (version, refusal) = versions.judge(request, now);
     let Some(refusal) = refusal else {
         return Refusal::new(&NOTHING_HERE);
     };
@@ -333,7 +347,7 @@ fn without_route(engine: &Engine, request: &Request<'_>, now: Duration) -> Refus
     if refusal.reason == &refusals::ABSENT && !engine.misses_version(request) {
         return Refusal::new(&NOTHING_HERE);
     }
-    let fields = version.and_then(|version| version.of);
+    let fields = version.ok().flatten().and_then(|version| version.of);
     let fields = fields.map_or(Vec::new(), |version| version.lifecycle.fields.clone());
     fields.into_iter().fold(refusal, |refusal, (name, value)| {
         refusal.with_header(name, value)

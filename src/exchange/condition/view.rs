@@ -11,8 +11,7 @@ use super::{BodyMembers, ClaimPath, Undecidable};
 use crate::alike::{comes_alike, is_like};
 use crate::blanks::without_blanks;
 use crate::exchange::Request;
-use crate::lifecycle::RequestVersion;
-use crate::versions::VersionFault;
+use crate::lifecycle::{RequestVersion, VersionFault};
 use portcullis_wire::effort::Effort;
 use portcullis_wire::headers::HeaderName;
 use portcullis_wire::json::compact::Compact;
@@ -24,8 +23,7 @@ pub struct View<'v> {
     head: Head<'v>,
     claims: Option<&'v Compact>,
     body: Option<&'v BodyMembers>,
-    version: Option<&'v RequestVersion>,
-    version_fault: Option<VersionFault>,
+    version: Result<Option<&'v RequestVersion>, VersionFault>,
     effort: &'v Effort,
 }
 
@@ -70,8 +68,7 @@ impl<'v> View<'v> {
             },
             claims: None,
             body: None,
-            version: None,
-            version_fault: None,
+            version: Ok(None),
             effort: request.effort,
         }
     }
@@ -87,8 +84,7 @@ impl<'v> View<'v> {
             claims: None,
             body: None,
             // Routes with versions have no plan.
-            version: None,
-            version_fault: None,
+            version: Ok(None),
             effort,
         }
     }
@@ -99,8 +95,7 @@ impl<'v> View<'v> {
             head: Head::Gone(kept),
             claims: kept.claims(),
             body: Some(body),
-            version: None,
-            version_fault: None,
+            version: Ok(None),
             effort,
         }
     }
@@ -128,17 +123,8 @@ impl<'v> View<'v> {
 
     /// With the version of the API that it is for.
     #[must_use]
-    pub fn versioned(self, version: Option<&'v RequestVersion>) -> Self {
+    pub fn versioned(self, version: Result<Option<&'v RequestVersion>, VersionFault>) -> Self {
         Self { version, ..self }
-    }
-
-    /// With why it cannot be told for which version it is, where that refuses.
-    #[must_use]
-    pub fn with_version_fault(self, version_fault: Option<VersionFault>) -> Self {
-        Self {
-            version_fault,
-            ..self
-        }
     }
 
     /// With another effort than the request's.
@@ -155,12 +141,9 @@ impl<'v> View<'v> {
     /// The version of the API that it is for, if that is known.
     ///
     /// # Errors
-    /// Why that cannot be told.
+    /// It cannot be told.
     pub(super) fn version(&self) -> Result<Option<&'v RequestVersion>, Undecidable> {
-        match self.version_fault {
-            Some(fault) => Err(Undecidable::Version(fault)),
-            None => Ok(self.version),
-        }
+        self.version.map_err(Undecidable::Version)
     }
 
     /// The claims.

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use crate::enforcement::Mode;
 use crate::exchange::Request;
+pub use crate::lifecycle::VersionFault;
 use crate::lifecycle::{ApiVersion, RequestVersion, VersionState};
 use crate::refusal::{Detail, Fact, Reason, Refusal};
-use portcullis_wire::effort::TooCostly;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::json::quoted;
 
@@ -67,29 +67,6 @@ pub enum NamedVersion {
     Unknown(Box<[u8]>),
 }
 
-/// Why it cannot be told which version a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VersionFault {
-    /// It names two.
-    Several,
-    /// A field or a parameter came more than once, or one beside it that some services take for it.
-    Repeated,
-    /// The query is malformed.
-    Query,
-    /// The path may be read in several ways, and is for another version in one of them.
-    Path,
-    /// The `Accept` field is malformed, or leaves it to the service.
-    Accept,
-    /// It would take too much work.
-    Effort,
-}
-
-impl From<TooCostly> for VersionFault {
-    fn from(_: TooCostly) -> Self {
-        VersionFault::Effort
-    }
-}
-
 impl VersionScheme {
     /// Which version a request is for; none if it names none and there is no usual one.
     ///
@@ -121,32 +98,39 @@ impl VersionScheme {
         self.known.iter().map(|version| &*version.name)
     }
 
-    /// What a request is for that came at a time since the epoch; and why it is refused, if it is.
-    ///
-    /// # Errors
-    /// [`VersionFault`].
+    /// What a request is for that came at a time since the epoch, if that can be told; and why it is refused, if
+    /// it is.
     pub fn judge(
         &self,
         request: &Request<'_>,
         now: Duration,
-    ) -> Result<(Option<RequestVersion>, Option<Refusal>), VersionFault> {
-        let (name, refusal) = match self.of(request)? {
-            NamedVersion::None => (None, self.telling_all(&refusals::ABSENT, now)),
+    ) -> (
+        Result<Option<RequestVersion>, VersionFault>,
+        Option<Refusal>,
+    ) {
+        let named = match self.of(request) {
+            Ok(named) => named,
+            Err(fault) => return (Err(fault), Some(self.undecided(fault, now))),
+        };
+        match named {
+            NamedVersion::None => (Ok(None), Some(self.telling_all(&refusals::ABSENT, now))),
             NamedVersion::Unknown(sent) => {
                 let refusal = self.telling_all(self.unknown, now);
-                (None, refusal.and("version", Fact::untrusted(&sent)))
+                (
+                    Ok(None),
+                    Some(refusal.and("version", Fact::untrusted(&sent))),
+                )
             }
             NamedVersion::Known(place) => {
                 let Some(version) = self.known.get(place) else {
-                    return Ok((None, Some(self.telling_all(self.unknown, now))));
+                    return (Ok(None), Some(self.telling_all(self.unknown, now)));
                 };
                 let state = version.lifecycle.state(now);
                 let refusal = gone(version, state);
                 let of = Some(Rc::clone(version));
-                return Ok((Some(RequestVersion { of, state }), refusal));
+                (Ok(Some(RequestVersion { of, state })), refusal)
             }
-        };
-        Ok((name, Some(refusal)))
+        }
     }
 
     /// The refusal of a request of which it cannot be told which version it is for.

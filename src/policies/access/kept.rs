@@ -139,8 +139,7 @@ impl<'w> Whole<'w> {
             callers: Callers::new(caller, facts, false),
             view: View::later(&kept.head, body, effort)
                 .of(caller.claims())
-                .versioned(facts.version())
-                .with_version_fault(facts.version_fault()),
+                .versioned(facts.told_version()),
         }
     }
 }

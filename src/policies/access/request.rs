@@ -65,8 +65,7 @@ impl<'h> Head<'h> {
             .of(caller.claims())
             .on(known.path.variables())
             .with_body(known.body)
-            .versioned(known.facts.version())
-            .with_version_fault(known.facts.version_fault());
+            .versioned(known.facts.told_version());
         Self {
             request,
             known,
@@ -156,7 +155,7 @@ impl RequestFacts for Head<'_> {
                 let peer = self.peer.get_or_init(|| Peer::of(known.host));
                 peer.has_a_name_of(texts, effort)
             }
-            Values::Versions(names) => to::is_version(names, known.facts),
+            Values::Versions(names) => to::is_version(names, known.facts.told_version()),
             values => {
                 let caller = self.callers().met_by(rule, test, effort);
                 from::holds(values, caller, effort)

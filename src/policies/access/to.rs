@@ -2,8 +2,8 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::Undecidable;
-use portcullis_exchange::exchange::{ApiOperations, Facts, Request, UntoldOperation};
-use portcullis_exchange::lifecycle::RequestVersion;
+use portcullis_exchange::exchange::{ApiOperations, Request, UntoldOperation};
+use portcullis_exchange::lifecycle::{RequestVersion, VersionFault};
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method, with_head,
 };
@@ -149,11 +149,15 @@ pub(super) fn is_operation(
 }
 
 /// Whether the version of a request is one of these.
-pub(super) fn is_version(names: &[Box<str>], facts: &Facts) -> Truth {
-    if let Some(fault) = facts.version_fault() {
-        return Truth::Unknown(Fault::Condition(Undecidable::Version(fault)));
-    }
-    let name = facts.version().and_then(RequestVersion::name);
+pub(super) fn is_version(
+    names: &[Box<str>],
+    version: Result<Option<&RequestVersion>, VersionFault>,
+) -> Truth {
+    let version = match version {
+        Ok(version) => version,
+        Err(fault) => return Truth::Unknown(Fault::Condition(Undecidable::Version(fault))),
+    };
+    let name = version.and_then(RequestVersion::name);
     Truth::of(name.is_some_and(|name| names.iter().any(|each| **each == *name)))
 }
 

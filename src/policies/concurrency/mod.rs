@@ -134,7 +134,11 @@ impl Policy for Concurrency {
             let place = TurnPlace::take(Rc::as_ptr(&self.store).addr())?;
             Some((delay, place))
         });
-        let queue = turn.as_ref().map(|(delay, _)| delay.queue);
+        // Without room for one more that waits here, it still passes nobody who does.
+        let queue = self.delay.map(|delay| match turn {
+            Some(_) => delay.queue,
+            None => 0,
+        });
         let place = match self.store.ask(caller, self.max, queue, host) {
             PlaceAnswer::Held(place) => place,
             PlaceAnswer::Full => {

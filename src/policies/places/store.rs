@@ -162,8 +162,8 @@ impl PlaceStore {
         given.is_ok()
     }
 
-    /// Reads the cell of a caller, and writes what becomes of it. Who is gone is left out where the caller has
-    /// something there that would keep it from a place.
+    /// Reads the cell of a caller, and writes what becomes of it. Who is gone is left out where something there
+    /// would keep the caller from a place, or have it wait.
     fn change<T>(
         &self,
         caller: Hashed,
@@ -184,15 +184,21 @@ impl PlaceStore {
                 None => (Records::default(), None),
             };
             let mut lapsed = 0;
-            let sum = records.of(caller.tag);
+            let mut sum = records.of(caller.tag);
+            if sum.waiting > 0 {
+                // Whoever waited where nobody is any more holds up all who come.
+                lapsed = records.lapse(|holder| self.holder.is_gone(holder));
+                sum = records.of(caller.tag);
+            }
             let mut changed = change(&mut records, sum);
             if !matches!(changed, Ok(PlaceChange::Write(_))) {
                 if is_remembered {
                     // By that alone nobody is refused.
                     continue;
                 }
-                lapsed = records.lapse(|holder| self.holder.is_gone(holder));
-                if lapsed > 0 || matches!(changed, Err(())) {
+                let more = records.lapse(|holder| self.holder.is_gone(holder));
+                lapsed = lapsed.saturating_add(more);
+                if more > 0 || matches!(changed, Err(())) {
                     let sum = records.of(caller.tag);
                     changed = change(&mut records, sum);
                 }

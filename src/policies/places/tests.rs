@@ -120,6 +120,55 @@ fn what_a_lost_worker_held_lapses_and_what_others_hold_does_not() {
     assert!(other.hold(1, 1, &host).is_some());
 }
 
+/// What waited in a worker that is gone is nobody to come behind.
+#[test]
+fn who_waited_in_a_lost_worker_holds_nobody_up() {
+    let host = proxy();
+    let (lost, kept) = (PlaceWorker::new(&host), PlaceWorker::new(&host));
+    let held = kept.hold(1, 1, &host).unwrap();
+    let PlaceAnswer::Held(waiting) = lost.ask(1, 1, Some(3), &host) else {
+        panic!("there is room in the line");
+    };
+    assert!(waiting.waits());
+    std::mem::forget(waiting);
+    held.give_back(&host);
+    let waits = |worker: &PlaceWorker| match worker.ask(1, 1, Some(3), &host) {
+        PlaceAnswer::Held(place) => {
+            let waits = place.waits();
+            place.give_back(&host);
+            waits
+        }
+        answer => panic!("{answer:?}"),
+    };
+    pass(5, &host, &[&lost, &kept]);
+    assert!(waits(&kept), "somebody is before it");
+    pass(LEASE / 1_000_000_000 + 3, &host, &[&kept]);
+    assert!(!waits(&kept));
+}
+
+/// Where nobody more may wait, whoever comes passes nobody who does.
+#[test]
+fn without_room_in_the_line_nobody_passes_it() {
+    let host = proxy();
+    let worker = PlaceWorker::new(&host);
+    let held = worker.hold(1, 1, &host).unwrap();
+    let PlaceAnswer::Held(mut waiting) = worker.ask(1, 1, Some(1), &host) else {
+        panic!("there is room in the line");
+    };
+    held.give_back(&host);
+    assert!(matches!(
+        worker.ask(1, 1, Some(0), &host),
+        PlaceAnswer::Full
+    ));
+    assert!(waiting.try_again(1, &host));
+    waiting.give_back(&host);
+    let PlaceAnswer::Held(place) = worker.ask(1, 1, Some(0), &host) else {
+        panic!("nobody waits");
+    };
+    assert!(!place.waits());
+    place.give_back(&host);
+}
+
 /// While the proxy as a whole stands still, nobody looks, and nobody is taken for gone.
 #[test]
 fn a_proxy_that_stood_still_takes_nobody_for_gone() {

@@ -10,7 +10,6 @@ use super::counts::{Counts, add, count};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::turn::TurnPlace;
 use portcullis_exchange::wait::LONGEST;
-use portcullis_wire::json::Json;
 
 /// `on_limit: { delay: { max, queue } }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,13 +35,14 @@ const LONG: Duration = Duration::from_secs(15);
 impl LimitDelay {
     /// Reads `on_limit`: `refuse`, which is no delay, or one.
     pub fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Option<Self>> {
-        let Json::Object(_) = node.json() else {
-            return node.choice(problems, &[("refuse", None)]);
-        };
-        let mut fields = node.fields(problems)?;
+        if node.json().as_str() == Some("refuse") {
+            return Some(None);
+        }
+        let instead = "\"refuse\", or {\"delay\": {\"max\": \"2s\", \"queue\": 100}}";
+        let mut fields = node.object(problems, instead)?;
         let delay = fields.required("delay", problems);
         fields.deny_unknown(problems);
-        let mut fields = delay?.fields(problems)?;
+        let mut fields = delay?.object(problems, "{\"max\": \"2s\", \"queue\": 100}")?;
         let max = fields
             .required("max", problems)
             .and_then(|node| read_max(&node, problems));

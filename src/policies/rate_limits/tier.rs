@@ -198,7 +198,7 @@ fn holds(when: &Condition, caller: &Caller<'_>) -> Result<bool, KeyError> {
     let principal = caller.facts.principal.as_ref();
     let view = View::new(&caller.request)
         .of(principal.map(|who| &who.attributes))
-        .versioned(caller.facts.version());
+        .versioned(caller.facts.told_version());
     when.holds(&view).map_err(|undecidable| match undecidable {
         Undecidable::Effort => KeyError::Effort,
         // Of what else there is, tiers look at nothing.

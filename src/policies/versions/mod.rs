@@ -97,14 +97,11 @@ struct VersionJudge(Rc<VersionScheme>);
 
 impl Policy for VersionJudge {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
-        let (version, refusal) = match self.0.judge(&exchange.request, exchange.arrived) {
-            Ok(judged) => judged,
-            Err(fault) => {
-                // In shadow mode the request goes on, and rules that ask for a version have to know.
-                exchange.facts.seldom_mut().version_fault = Some(fault);
-                (None, Some(self.0.undecided(fault, exchange.arrived)))
-            }
-        };
+        let (version, refusal) = self.0.judge(&exchange.request, exchange.arrived);
+        let version = version.unwrap_or_else(|fault| {
+            exchange.facts.seldom_mut().version_fault = Some(fault);
+            None
+        });
         if let Some(version) = version.as_ref().and_then(|version| version.of.as_ref()) {
             let counts = &version.counts;
             VersionCounts::add(&counts.requests);

@@ -135,6 +135,12 @@ impl ValueTemplate {
         if !text.is_empty() {
             parts.push(TemplatePart::Text(text));
         }
+        if has_command(written) {
+            return Err(
+                "has a command of Envoy's, which nobody fills here; say it as a place, such as {claim.sub}, {client.address} or {request.id}"
+                    .to_owned(),
+            );
+        }
         Ok(Self { parts })
     }
 
@@ -412,6 +418,18 @@ impl TemplateSource {
             out.extend([b'%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
+}
+
+/// Whether a text has what Envoy fills in its own configuration: `%REQ(x-tenant)%`, `%PROTOCOL%`. What is
+/// percent-encoded has two digits.
+fn has_command(text: &str) -> bool {
+    let is_named = |b: &u8| b.is_ascii_uppercase() || *b == b'_';
+    text.match_indices('%').any(|(at, _)| {
+        let after = text.as_bytes().get(at..).unwrap_or_default();
+        let letters = after.iter().skip(1).take_while(|b| is_named(b)).count();
+        let end = after.get(letters.saturating_add(1));
+        letters > 2 && matches!(end, Some(b'%' | b'('))
+    })
 }
 
 fn is_scalar(value: &Value<'_>) -> bool {

@@ -103,8 +103,7 @@ fn judge_once(engine: &Rc<Engine>, headers: &Headers, host: &dyn Host, by_plan: 
             // A response of the document's own has whatever body that says.
             let mut headers = reply.headers.iter();
             let is_problem = headers.any(|(name, value)| {
-                name.as_str() == "content-type"
-                    && value.as_bytes() == b"application/problem+json"
+                name.as_str() == "content-type" && value.as_bytes() == b"application/problem+json"
             });
             let is_refusal = stream.summary().record.refusal.is_some();
             assert_eq!(is_problem, is_refusal, "{reply:?}");

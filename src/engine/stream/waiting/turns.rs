@@ -330,6 +330,28 @@ fn who_waits_for_a_place_gets_it_in_order() {
     assert_eq!(waiting_for_turns(), 0);
 }
 
+/// Where a worker has no room for one more that waits, whoever comes gets no place before those who do.
+#[test]
+fn nobody_passes_the_line_of_a_worker_that_is_full() {
+    let host = proxy();
+    let wait = r#","on_limit":{"delay":{"max":"10s","queue":9999}}"#;
+    let engine = engine(&concurrency(1, wait));
+    let (mut held, _) = send(&engine, &host);
+    let mut waiting: Vec<Stream> = (0..500).map(|_| send(&engine, &host).0).collect();
+    assert_eq!(waiting_for_turns(), 500);
+    let refused = "portcullis.concurrency_limited.queue 1";
+    assert_eq!(send(&engine, &host).1, refused);
+    held.tell_end(&host);
+    assert_eq!(send(&engine, &host).1, refused, "the place is another's");
+    host.advance(millis(50));
+    assert_eq!(passed(&mut waiting[0], &host), "passes");
+    for stream in &mut waiting {
+        stream.tell_end(&host);
+    }
+    assert_eq!(waiting_for_turns(), 0);
+    assert_eq!(send(&engine, &host).1, "passes");
+}
+
 #[test]
 fn a_client_that_leaves_the_line_makes_room() {
     let host = proxy();

@@ -51,6 +51,21 @@ fn no_place_chooses_the_host_of_an_address() {
 }
 
 #[test]
+fn commands_of_envoy_are_no_places() {
+    for wrong in [
+        "%REQ(x-tenant)%",
+        "a %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "%%PROTOCOL%",
+        "{caller}%RESP(a)%",
+    ] {
+        assert!(ValueTemplate::parse(wrong).is_err(), "{wrong}");
+    }
+    for good in ["100%", "/a%AB%CD", "%C3%BC", "50% OF ALL", "%req(a)%", "%"] {
+        assert!(ValueTemplate::parse(good).is_ok(), "{good}");
+    }
+}
+
+#[test]
 fn places_are_a_closed_list() {
     for good in [
         "",
