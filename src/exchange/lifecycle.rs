@@ -143,6 +143,17 @@ pub struct VersionCounts {
 }
 
 impl VersionCounts {
+    /// Counts a request, and whether it is refused since the version is no more: in force, or only tried.
+    pub fn judged(&self, is_refused: bool, is_tried: bool) {
+        Self::add(&self.requests);
+        if is_refused {
+            Self::add(match is_tried {
+                true => &self.shadow_refused,
+                false => &self.refused,
+            });
+        }
+    }
+
     /// Adds one.
     pub fn add(cell: &Cell<u64>) {
         cell.set(cell.get().saturating_add(1));

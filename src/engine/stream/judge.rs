@@ -134,7 +134,8 @@ impl Judge<'_> {
         let asked = match place.route {
             Some(_) => place.asked.take(),
             None => {
-                let chosen = choose(engine, &request, self.arrived);
+                let whole = document_mode(engine, self.sampled);
+                let chosen = choose(engine, &request, self.arrived, whole, facts);
                 let (route, asked) = chosen.map_err(core)?;
                 place.route = Some(route);
                 asked
@@ -308,6 +309,8 @@ fn choose(
     engine: &Engine,
     request: &Request<'_>,
     now: Duration,
+    whole: Mode,
+    facts: &mut Facts,
 ) -> Result<(usize, Option<Vec<usize>>), Refusal> {
     let selection = engine.select(request);
     let agrees = engine.is_unambiguous(request, &selection);
@@ -320,7 +323,7 @@ fn choose(
     match selection {
         Selection::Route(place) => Ok((place, None)),
         Selection::Preflight(asked) => Ok((asked.answers, Some(asked.routes))),
-        Selection::NoRoute => Err(without_route(engine, request, now)),
+        Selection::NoRoute => Err(without_route(engine, request, now, whole, facts)),
         Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
         Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&EFFORT)),
         Selection::Undecidable(Undecidable::Version(fault)) => Err(match &engine.versions {
@@ -332,8 +335,15 @@ fn choose(
     }
 }
 
-/// The refusal of a request that no route is for: since there is no such version, or nothing at all.
-fn without_route(engine: &Engine, request: &Request<'_>, now: Duration) -> Refusal {
+/// The refusal of a request that no route is for: since there is no such version, or nothing at all. What is no
+/// more is counted and noted there as everywhere: somebody still asks for it.
+fn without_route(
+    engine: &Engine,
+    request: &Request<'_>,
+    now: Duration,
+    whole: Mode,
+    facts: &mut Facts,
+) -> Refusal {
     let versions = engine.versions.as_ref();
     let versions = versions.filter(|versions| versions.mode == Mode::Enforce);
     let Some(versions) = versions else {
@@ -347,8 +357,13 @@ fn without_route(engine: &Engine, request: &Request<'_>, now: Duration) -> Refus
     if refusal.reason == &refusals::ABSENT && !engine.misses_version(request) {
         return Refusal::new(&NOTHING_HERE);
     }
-    let fields = version.ok().flatten().and_then(|version| version.of);
-    let fields = fields.map_or(Vec::new(), |version| version.lifecycle.fields.clone());
+    let version = version.unwrap_or_default();
+    let of = version.as_ref().and_then(|version| version.of.clone());
+    if let Some(version) = &of {
+        version.counts.judged(true, whole == Mode::Shadow);
+    }
+    facts.note_version(version);
+    let fields = of.map_or(Vec::new(), |version| version.lifecycle.fields.clone());
     fields.into_iter().fold(refusal, |refusal, (name, value)| {
         refusal.with_header(name, value)
     })

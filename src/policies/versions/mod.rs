@@ -103,14 +103,8 @@ impl Policy for VersionJudge {
             None
         });
         if let Some(version) = version.as_ref().and_then(|version| version.of.as_ref()) {
-            let counts = &version.counts;
-            VersionCounts::add(&counts.requests);
-            if refusal.is_some() {
-                VersionCounts::add(match host.is_read_only() {
-                    true => &counts.shadow_refused,
-                    false => &counts.refused,
-                });
-            }
+            let is_tried = host.is_read_only();
+            version.counts.judged(refusal.is_some(), is_tried);
         }
         exchange.facts.note_version(version);
         refusal.map_or(Verdict::Pass, Verdict::Refuse)
