@@ -394,10 +394,7 @@ fn places_in_shadow_mode_are_counted_and_nobody_is_refused() {
 #[test]
 fn a_block_that_is_tried_takes_no_place() {
     let host = proxy();
-    let engine = engine(&format!(
-        "{}",
-        concurrency(2, r#","shadow":{"key":[],"max":1}"#)
-    ));
+    let engine = engine(&concurrency(2, r#","shadow":{"key":[],"max":1}"#));
     let streams: Vec<(Stream, String)> = (0..3).map(|_| send(&engine, &host)).collect();
     let said: Vec<&str> = streams.iter().map(|(_, said)| &**said).collect();
     assert_eq!(

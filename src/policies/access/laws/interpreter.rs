@@ -55,7 +55,7 @@ pub(super) fn field_of(spec: &FieldSpec, request: &RequestSpec, any_case: bool) 
     let found = match (spec.name, request.caller) {
         ("methods", _) => {
             let names = |method: &str| values.contains(&&*format!("\"{method}\""));
-            plain(names(&request.method) || request.method == "HEAD" && names("GET"))
+            plain(names(request.method) || request.method == "HEAD" && names("GET"))
         }
         ("paths", _) => {
             let (_, readings) = PATHS.iter().find(|path| path.0 == request.path).unwrap();
