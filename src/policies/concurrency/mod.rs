@@ -1,6 +1,6 @@
 //! How many requests of one key may be under way at once, over all workers.
 //!
-//! A request takes a [place](crate::places) and gives it back when its exchange ends, whatever way: the proxy tells
+//! A request takes a place and gives it back when its exchange ends, whatever way: the proxy tells
 //! of every end. What a worker held that is gone lapses. INVARIANT: a place is given back once: whoever has it is
 //! one value, and that is gone with it.
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ct_codecs::{Base64UrlSafeNoPadding, Decoder as _};
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 
 use super::algorithm::{ALGORITHMS, CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::ec::{CURVES, EcKey};

@@ -1,7 +1,7 @@
 //! Public keys of the document in PEM: RFC 7468, around X.509's `SubjectPublicKeyInfo` (RFC 3279 §2.3, RFC 5480 §2,
 //! RFC 8410 §4) or, for RSA, the key alone (RFC 8017, A.1.1).
 
-use ct_codecs::{Base64, Decoder as _};
+use jwt_simple::reexports::ct_codecs::{Base64, Decoder as _};
 
 use super::ec::{Curve, EcKey};
 use super::ed25519::Ed25519Key;
@@ -125,11 +125,11 @@ fn value(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use ct_codecs::Encoder as _;
     use jwt_simple::algorithms::{
         ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256KeyPair, ES384KeyPair,
         Ed25519KeyPair, RS256KeyPair, RS256PublicKey,
     };
+    use jwt_simple::reexports::ct_codecs::Encoder as _;
     use p521::elliptic_curve::sec1::ToSec1Point as _;
     use p521::pkcs8::EncodePublicKey as _;
 

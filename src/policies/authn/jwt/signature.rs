@@ -1,7 +1,12 @@
 //! Signature algorithms and the keys that check them.
 //!
-//! The keys check size and form when they are read. A signature is compared with the signed bytes by the crates for
-//! curves, and where there is none that is quick in wasm by [`super::rsa`].
+//! Keys are read by jwt-simple, with its checks of size and form; so are HMAC tags made. Comparing a
+//! signature with the signed bytes is left to others, for its `verify_token` also reads the claims,
+//! more leniently than we may: to the crates for curves that it builds on, and where those are slow
+//! in wasm to [`super::rsa`] and [`super::ed25519`].
+
+use jwt_simple::algorithms::{HS256Key, HS384Key, HS512Key, MACLike};
+use jwt_simple::reexports::ct_codecs;
 
 use super::algorithm::{CHECKS_SIGNATURES, SignatureAlgorithm};
 use super::ec::{self, EcKey};
@@ -188,16 +193,11 @@ impl VerifyingKey {
 }
 
 fn verify_mac(secret: &[u8], algorithm: SignatureAlgorithm, signed: &[u8], tag: &[u8]) -> bool {
-    match algorithm {
-        SignatureAlgorithm::Hs256 => {
-            ct_codecs::verify(&hmac_sha256::HMAC::mac(signed, secret), tag)
-        }
-        SignatureAlgorithm::Hs384 => {
-            ct_codecs::verify(&hmac_sha512::sha384::HMAC::mac(signed, secret), tag)
-        }
-        SignatureAlgorithm::Hs512 => {
-            ct_codecs::verify(&hmac_sha512::HMAC::mac(signed, secret), tag)
-        }
-        _ => false,
-    }
+    let expected = match algorithm {
+        SignatureAlgorithm::Hs256 => HS256Key::from_bytes(secret).authentication_tag(signed),
+        SignatureAlgorithm::Hs384 => HS384Key::from_bytes(secret).authentication_tag(signed),
+        SignatureAlgorithm::Hs512 => HS512Key::from_bytes(secret).authentication_tag(signed),
+        _ => return false,
+    };
+    ct_codecs::verify(&expected, tag)
 }

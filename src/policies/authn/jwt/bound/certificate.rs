@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_simple::reexports::ct_codecs;
 
 use super::BindingMode;
 use super::refusals::{CERTIFICATE, NO_CERTIFICATE};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac_sha256::Hash;
+use jwt_simple::reexports::ct_codecs;
 
 use super::super::signature::SignatureResult;
 use super::nonce::{Keyless, KnownNonce};

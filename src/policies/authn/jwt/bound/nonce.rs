@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac_sha256::HMAC;
+use jwt_simple::reexports::ct_codecs;
 
 use super::authority::TokenAuthority;
 use crate::authn::secret::{EnvironmentSecret, read_variable};

@@ -1,6 +1,7 @@
 //! `Content-Digest`, RFC 9530 §2: hashes of a body, compared as it comes.
 
 use hmac_sha256::Hash;
+use jwt_simple::reexports::ct_codecs;
 use portcullis_wire::structured::{BareItem, Dictionary, Member};
 use sha2::{Digest as _, Sha512};
 

@@ -1,6 +1,7 @@
 //! The keys of message signatures: each with its one algorithm, and whose it is.
 
 use hmac_sha256::HMAC;
+use jwt_simple::reexports::ct_codecs;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::refusal::{Reason, Refusal};

@@ -120,8 +120,8 @@ fn reason(signer: &MessageSignatures, headers: &Headers) -> Option<&'static Reas
 
 /// Signed with the shared secret, by what is said to be covered and by this base.
 fn mac(fields: &[(&str, &str)], input: &str, base: &str) -> Headers {
-    use ct_codecs::{Base64, Decoder as _, Encoder as _};
     use hmac_sha256::HMAC;
+    use jwt_simple::reexports::ct_codecs::{Base64, Decoder as _, Encoder as _};
     let secret = Base64::decode_to_vec(SECRET, None).unwrap();
     let base = format!("{base}\"@signature-params\": {input}");
     let tag = Base64::encode_to_string(HMAC::mac(base, secret)).unwrap();

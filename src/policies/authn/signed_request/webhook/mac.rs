@@ -3,6 +3,7 @@
 use std::hash::Hasher as _;
 
 use hmac_sha256::HMAC;
+use jwt_simple::reexports::ct_codecs;
 use portcullis_exchange::seed::Hashed;
 use siphasher::sip128::SipHasher13;
 
