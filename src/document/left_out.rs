@@ -16,6 +16,11 @@ impl LeftOut {
         what: "access rules and lists of networks",
         feature: "access",
     };
+    /// Versions of an API, requests under way at once, and responses and header fields of the document's own.
+    pub const TRAFFIC: Self = Self {
+        what: "versions, concurrency, and responses and header fields of a document's own",
+        feature: "traffic",
+    };
     /// Judging values by schemas, and so by OpenAPI documents.
     pub const SCHEMAS: Self = Self {
         what: "JSON Schema",

@@ -39,6 +39,10 @@ use portcullis_exchange::policy::PolicyKind;
 use portcullis_exchange::refusal::Code;
 use portcullis_exchange::refusal::core::CODES;
 
+/// Whether versions, concurrency, and responses and header fields of a document's own are there; a module may be
+/// built without them.
+const HAS_TRAFFIC: bool = cfg!(feature = "traffic");
+
 pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;

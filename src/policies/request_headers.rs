@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::HAS_TRAFFIC;
 use crate::written::{FieldRules, Filled, Filling, RuleSet, ValueTemplate, alike};
+use portcullis_document::LeftOut;
 use portcullis_document::header::{OVERRIDES, has_meaning_in_requests};
 use portcullis_document::{Fields, Quoted};
 use portcullis_exchange::edit::Edit;
@@ -59,6 +61,10 @@ fn refuses(name: &HeaderName, value: Option<&ValueTemplate>) -> Option<&'static 
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_TRAFFIC {
+        context.problems.report(fields.pointer(), LeftOut::TRAFFIC);
+        return None;
+    }
     let rules = FieldRules::read(fields, &RULES, context)?;
     if let Some(field) = rules.add.iter().find(|field| field.value.tells_caller()) {
         let name = Quoted(field.name.as_str()).to_string();

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::HAS_TRAFFIC;
 use crate::written::{Filled, Filling, ValueTemplate, ValueUse};
+use portcullis_document::LeftOut;
 use portcullis_document::header::changeable;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::Exchange;
@@ -55,6 +57,10 @@ struct Content {
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_TRAFFIC {
+        context.problems.report(fields.pointer(), LeftOut::TRAFFIC);
+        return None;
+    }
     let redirect = match fields.optional("redirect") {
         None => Some(None),
         Some(node) => ValueTemplate::read(&node, ValueUse::Location, context).map(Some),

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use crate::HAS_TRAFFIC;
 use crate::written::{FieldRules, Filled, Filling, RuleSet, ValueTemplate};
 use portcullis_document::Fields;
+use portcullis_document::LeftOut;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
@@ -89,6 +91,10 @@ fn refuses(name: &HeaderName, _: Option<&ValueTemplate>) -> Option<&'static str>
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
+    if !HAS_TRAFFIC {
+        context.problems.report(fields.pointer(), LeftOut::TRAFFIC);
+        return None;
+    }
     let rules = FieldRules::read(fields, &RULES, context)?;
     let policy = ResponseHeaders {
         path: context.route_path(),

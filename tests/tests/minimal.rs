@@ -23,6 +23,7 @@ const SCHEMAS: &str =
     "this module is built without JSON Schema; build it with the feature `json-schema`";
 const PATTERNS: &str =
     "this module is built without regular expressions; build it with the feature `patterns`";
+const TRAFFIC: &str = "this module is built without versions, concurrency, and responses and header fields of a document's own; build it with the feature `traffic`";
 const ACCESS: &str = "this module is built without access rules and lists of networks; build it with the feature `access`";
 const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
@@ -70,6 +71,21 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
         }),
         ("/networks", ACCESS, |all| {
             all["networks"] = json!({ "office": { "addresses": ["192.0.2.0/24"] } });
+        }),
+        ("/versions", TRAFFIC, |all| {
+            all["versions"] = json!({ "in": [{ "header": "v" }], "known": { "v1": {} } });
+        }),
+        ("/routes/0/concurrency", TRAFFIC, |all| {
+            all["routes"][0]["concurrency"] = json!({ "key": [], "max": 1 });
+        }),
+        ("/routes/0/respond", TRAFFIC, |all| {
+            all["routes"][0]["respond"] = json!({ "status": 204 });
+        }),
+        ("/routes/0/request_headers", TRAFFIC, |all| {
+            all["routes"][0]["request_headers"] = json!({ "remove": ["x-a"] });
+        }),
+        ("/routes/0/response_headers", TRAFFIC, |all| {
+            all["routes"][0]["response_headers"] = json!({ "remove": ["x-a"] });
         }),
         ("/routes/0/access", ACCESS, |all| {
             all["routes"][0]["access"] = json!({ "rules": [] });

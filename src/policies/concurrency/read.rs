@@ -3,10 +3,12 @@
 use std::rc::Rc;
 
 use super::{Concurrency, WithoutPlaces};
+use crate::HAS_TRAFFIC;
 use crate::places::PlaceStore;
 use crate::rate_limits::key::Key;
 use crate::rate_limits::{LimitDelay, LimitNames, Missing, SharedLimits, read_name};
 use portcullis_document::Fields;
+use portcullis_document::LeftOut;
 use portcullis_exchange::policy::{ChainPart, Context};
 
 /// More requests of one key than a proxy has under way.
@@ -16,6 +18,10 @@ pub(super) fn compile(
     fields: &mut Fields<'_>,
     context: &mut Context<'_>,
 ) -> Option<Vec<ChainPart>> {
+    if !HAS_TRAFFIC {
+        context.problems.report(fields.pointer(), LeftOut::TRAFFIC);
+        return None;
+    }
     let shared = context.sections.get::<SharedLimits>();
     let named = LimitNames::of(context.sections);
     let place = context.place;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::HAS_TRAFFIC;
+use portcullis_document::LeftOut;
 use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::gauges::segment;
@@ -40,6 +42,10 @@ struct WrittenVersion<'d> {
 
 /// Reads how requests name versions, and which there are.
 pub(crate) fn read_scheme(node: &Node<'_>, problems: &mut Problems) -> Option<VersionScheme> {
+    if !HAS_TRAFFIC {
+        node.report(problems, LeftOut::TRAFFIC);
+        return None;
+    }
     let mut fields = node.object(
         problems,
         "{\"in\": [{\"header\": \"Api-Version\"}], \"known\": {\"v1\": {}}}",
