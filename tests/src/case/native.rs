@@ -302,7 +302,8 @@ fn forward(
         match &last {
             Action::Reply(reply) => return Some((reply.clone(), gone_ahead(head_held))),
             Action::Pause { .. } => held = true,
-            Action::Continue(_) => held = false,
+            // What was held goes on, the head first.
+            Action::Continue(_) => (held, head_held) = (false, false),
         }
     }
     if !request.trailers.is_empty() {
