@@ -23,14 +23,9 @@ pub(super) const GROUP: Group = Group {
 };
 
 fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
-    let ours = |id, title, document| {
-        portcullis(
-            id,
-            title,
-            module,
-            &document,
-            (Traffic::Same(Algorithm::Rs256), Work::Limit),
-        )
+    let ours = |id, title, document, work| {
+        let sent = (Traffic::Same(Algorithm::Rs256), work);
+        portcullis(id, title, module, &document, sent)
     };
     vec![
         Chain {
@@ -41,23 +36,25 @@ fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
             id: "native-admission",
             title: "admission_control",
             listener: answering("api", vec![native::admission_control()], json!({})),
-            work: Work::Limit,
             ..router()
         },
         ours(
             "portcullis-concurrency-all",
             "Portcullis, concurrency, one key for all",
             document::concurrency(&[]),
+            Work::Nothing,
         ),
         ours(
             "portcullis-concurrency",
             "Portcullis, concurrency by address",
             document::concurrency(&["client_address"]),
+            Work::Nothing,
         ),
         ours(
             "portcullis-throttle",
             "Portcullis, a limit that delays, with room",
             document::throttle(),
+            Work::Limit,
         ),
     ]
 }
