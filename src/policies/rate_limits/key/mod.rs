@@ -325,7 +325,9 @@ impl KeyPart {
             KeyPart::Method => Some(Value::Bytes(caller.request.method().as_bytes())),
             KeyPart::Route => Some(Value::Bytes(caller.route.as_bytes())),
             KeyPart::Version => {
-                let version = caller.facts.version();
+                // In shadow mode a request goes on of which it cannot be told: no key of its own choice.
+                let version = caller.facts.told_version();
+                let version = version.map_err(|_| KeyError::Repeated)?;
                 version.and_then(RequestVersion::name).map(Value::text)
             }
             KeyPart::Constant(text) => Some(Value::Bytes(text.as_bytes())),
