@@ -13,6 +13,8 @@
 //! | [`portcullis_wire`], `src/wire` | bytes of peers: header fields, JSON, addresses, patterns; what they may take ([`budget`]) and cost ([`effort`]) | documents |
 //! | [`portcullis_document`], `src/document` | values of a configuration document with their places, and all [`config::Problems`] at once | what a document may say |
 //! | [`schema`], `src/schema` | JSON values judged by JSON Schema | requests |
+//! | [`formats`], `src/formats` | XML and GraphQL read within limits, and text that says too much | requests |
+//! | [`detect`], `src/detect` | texts judged by what they could do where they are run | requests |
 //! | [`portcullis_exchange`], `src/exchange` | a request and its response as policies see them: [`exchange`], [`target`], [`route`], [`body`], [`refusal`], [`condition`], [`wait`], [`plan`]; and what a [`policy::Policy`], a [`section`], a [`call`] and a [`host`] are | any policy |
 //! | [`portcullis_policies`], `src/policies` | a file or folder for each policy, and their list | streams, records |
 //! | [`portcullis_engine`], `src/engine` | a document compiled ([`config`], [`engine`]), an exchange on its way ([`stream`]), the [`worker`], the [`access_log`], [`metrics`] | the proxy |
@@ -142,6 +144,7 @@
 //! One file under `src/policies/` with a `KIND`, two lines in its `lib.rs`, one case file
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
+pub use portcullis_detect as detect;
 pub use portcullis_engine::{
     access_log, config, engine, explain, metrics, proof, record, stream, worker,
 };
@@ -150,6 +153,7 @@ pub use portcullis_exchange::{
     exchange, fetched, gauges, host, http_uri, limits, media_type, meter, origin, plan, principal,
     refusal, route, section, seed, target, wait,
 };
+pub use portcullis_formats as formats;
 pub use portcullis_memory_host as memory_host;
 pub use portcullis_schema as schema;
 pub use portcullis_wire::{

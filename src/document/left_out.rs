@@ -16,6 +16,11 @@ impl LeftOut {
         what: "access rules and lists of networks",
         feature: "access",
     };
+    /// Formats of bodies other than JSON and forms, and what is taken out of responses.
+    pub const FORMATS: Self = Self {
+        what: "XML, GraphQL, and what is taken out of responses",
+        feature: "formats",
+    };
     /// Versions of an API, requests under way at once, and responses and header fields of the document's own.
     pub const TRAFFIC: Self = Self {
         what: "versions, concurrency, and responses and header fields of a document's own",

@@ -43,6 +43,9 @@ use portcullis_exchange::refusal::core::CODES;
 /// built without them.
 const HAS_TRAFFIC: bool = cfg!(feature = "traffic");
 
+/// Whether XML, GraphQL, and what is taken out of responses are there; a module may be built without them.
+pub const HAS_FORMATS: bool = cfg!(feature = "formats");
+
 pub use self::authn::api_key;
 pub use self::authn::certificate;
 pub use self::authn::credentials;

@@ -9,9 +9,11 @@ mod tests {
 
     /// From the ground up: a crate knows those before it and no other. Those that judge requests
     /// know nothing of a proxy; hosts know the engine and do not know one another.
-    const ORDER: [(&str, &[&str]); 10] = [
+    const ORDER: [(&str, &[&str]); 12] = [
         ("portcullis-wire", &[]),
         ("portcullis-document", &["portcullis-wire"]),
+        ("portcullis-formats", &["portcullis-wire"]),
+        ("portcullis-detect", &["portcullis-wire"]),
         (
             "portcullis-schema",
             &["portcullis-wire", "portcullis-document"],
@@ -29,6 +31,8 @@ mod tests {
             &[
                 "portcullis-wire",
                 "portcullis-document",
+                "portcullis-formats",
+                "portcullis-detect",
                 "portcullis-schema",
                 "portcullis-exchange",
             ],
@@ -271,6 +275,8 @@ mod circles {
             "src/wire",
             "src/document",
             "src/schema",
+            "src/formats",
+            "src/detect",
             "src/exchange",
             "src/policies",
             "src/engine",
@@ -380,6 +386,8 @@ mod names {
             "src/wire",
             "src/document",
             "src/schema",
+            "src/formats",
+            "src/detect",
             "src/exchange",
             "src/policies",
             "src/engine",
