@@ -102,6 +102,9 @@ pub struct SeldomFacts {
     pub response_fields: Vec<(HeaderName, HeaderValue)>,
     /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
     pub access: Option<Box<dyn Any>>,
+    /// What was found in the head, to be added to what is in the body. Written by `deny_patterns`, which asks the
+    /// budget for it.
+    pub evidence: Option<Box<dyn Any>>,
     /// The place that the request has among those under way. Written by `concurrency`.
     pub place: Option<Box<dyn Any>>,
     /// Why it cannot be told which version of the API the request is for. Written by `versions`.

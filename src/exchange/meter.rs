@@ -142,6 +142,24 @@ events! {
     RecordDropped = "otlp.dropped",
     /// The collector did not take what was sent.
     CollectorFailed = "otlp.failed",
+    /// SQL injection was found.
+    FoundSql = "evidence.sql",
+    /// A script was.
+    FoundScript = "evidence.script",
+    /// Access to files was.
+    FoundFiles = "evidence.files",
+    /// Commands of a shell were.
+    FoundShell = "evidence.shell",
+    /// Code of PHP was.
+    FoundPhp = "evidence.php",
+    /// Code of Java was.
+    FoundJava = "evidence.java",
+    /// Code of Node.js was.
+    FoundNode = "evidence.node",
+    /// An expression of a template was.
+    FoundTemplate = "evidence.template",
+    /// NUL was.
+    FoundNullBytes = "evidence.null_bytes",
     /// An error of the service went out in the filter's words.
     ErrorSanitized = "errors_sanitized",
 }

@@ -319,8 +319,10 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&deny_patterns::IN_PATH),
             Selector::Reason(&deny_patterns::IN_QUERY),
             Selector::Reason(&deny_patterns::IN_HEADERS),
+            Selector::Reason(&deny_patterns::IN_COOKIES),
             Selector::Reason(&deny_patterns::IN_JSON),
             Selector::Reason(&deny_patterns::IN_FORM),
+            Selector::Reason(&deny_patterns::IN_MULTIPART),
         ],
         ..kind("pattern_found", Severity::Medium, "API8:2023")
     },
