@@ -68,7 +68,10 @@ const FOREIGN: &[Foreign] = &[
     ),
     // Of `deny_patterns`, and of firewalls for web applications.
     named(&["sets", "rule_sets", "rulesets"], "classes"),
-    named(&["paranoia_level", "paranoia", "anomaly_threshold"], "sensitivity"),
+    named(
+        &["paranoia_level", "paranoia", "anomaly_threshold"],
+        "sensitivity",
+    ),
     named(&["ignore_headers", "exclusions", "exclude"], "except"),
     // What others call what this project has a word for.
     means(

@@ -104,7 +104,8 @@ impl Exception {
                 (Some(Texts::All), read_places(node, &every, scope, problems))
             }
             ([], None) => {
-                let reason = "names no texts; write `header`, `cookie`, `parameter`, `json_pointer` or `in`";
+                let reason =
+                    "names no texts; write `header`, `cookie`, `parameter`, `json_pointer` or `in`";
                 fields.lacks(&["in"], problems, reason);
                 (None, None)
             }
@@ -205,7 +206,8 @@ fn named_places(
     let places = possible.iter().filter(|place| scope.places.contains(place));
     let places: Vec<_> = places.copied().collect();
     if places.is_empty() {
-        let reason = format_args!("can match nothing: no place with a {name} is among `in` of the block");
+        let reason =
+            format_args!("can match nothing: no place with a {name} is among `in` of the block");
         node.report(problems, reason);
         return None;
     }
@@ -219,7 +221,9 @@ fn read_places(
     problems: &mut Problems,
 ) -> Option<Vec<SearchedPart>> {
     let choices = PLACES.into_iter();
-    let choices: Vec<_> = choices.filter(|(_, place)| possible.contains(place)).collect();
+    let choices: Vec<_> = choices
+        .filter(|(_, place)| possible.contains(place))
+        .collect();
     node.list(problems, |node, problems| {
         let place = node.choice(problems, &choices)?;
         if !scope.places.contains(&place) {
@@ -239,7 +243,10 @@ fn read_excepted(node: &Node<'_>, scope: &Scope, problems: &mut Problems) -> Opt
     }
     let foreign = classes.without(scope.classes);
     if let Some(class) = Class::ALL.into_iter().find(|class| foreign.has(*class)) {
-        let reason = format_args!("can match nothing: {} is not among `classes` of the block", Quoted(class.name()));
+        let reason = format_args!(
+            "can match nothing: {} is not among `classes` of the block",
+            Quoted(class.name())
+        );
         node.report(problems, reason);
         return None;
     }

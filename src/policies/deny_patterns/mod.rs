@@ -178,7 +178,9 @@ impl DenyPatterns {
 
 /// Keeps what was found in a head until its body has come; none if there is no memory for that.
 fn keep(scores: Scores, facts: &mut Facts) -> Option<()> {
-    let is_kept = facts.seldom().is_some_and(|seldom| seldom.evidence.is_some());
+    let is_kept = facts
+        .seldom()
+        .is_some_and(|seldom| seldom.evidence.is_some());
     if scores.each().next().is_none() {
         if is_kept {
             facts.seldom_mut().evidence = None;

@@ -53,7 +53,13 @@ pub(super) fn compile(
     });
     let max_bytes = fields.or_default("max_bytes", 64 << 10, problems, Node::bytes_read);
     let except = fields.optional("except");
-    let (own, scope) = (own?, Scope { classes: classes?, places: places? });
+    let (own, scope) = (
+        own?,
+        Scope {
+            classes: classes?,
+            places: places?,
+        },
+    );
     let except = match &except {
         None => Some(Vec::new()),
         Some(node) => Exception::read_list(node, &scope, problems),

@@ -11,7 +11,9 @@ use portcullis_exchange::refusal::{Detail, Disclosure, Fact, Refusal};
 use portcullis_schema::Violation;
 use portcullis_wire::effort::TooCostly;
 use portcullis_wire::headers::Headers;
-use portcullis_wire::json_gate::{self, Fault, Kind, Limits, MemberName, Text, Watch, Word, Written};
+use portcullis_wire::json_gate::{
+    self, Fault, Kind, Limits, MemberName, Text, Watch, Word, Written,
+};
 use portcullis_wire::regex::Effort;
 
 use super::except::LeftAlone;
@@ -102,7 +104,9 @@ impl<'p> Search<'p> {
     }
 
     fn cookies(&mut self, headers: &Headers) {
-        let cookies = headers.all("cookie").flat_map(|line| line.split(|b| *b == b';'));
+        let cookies = headers
+            .all("cookie")
+            .flat_map(|line| line.split(|b| *b == b';'));
         for (index, cookie) in cookies.enumerate() {
             let mut halves = cookie.splitn(2, |b| *b == b'=').map(<[u8]>::trim_ascii);
             let mut half = || match halves.next().unwrap_or_default() {
@@ -176,9 +180,15 @@ impl<'p> Search<'p> {
         }
     }
 
-    fn find(&mut self, text: &[u8], context: Context, at: &Whereabouts<'_>) -> Result<Finding, TooCostly> {
+    fn find(
+        &mut self,
+        text: &[u8],
+        context: Context,
+        at: &Whereabouts<'_>,
+    ) -> Result<Finding, TooCostly> {
         let policy = self.policy;
-        self.effort.spend(u64::try_from(policy.except.len()).unwrap_or(u64::MAX))?;
+        self.effort
+            .spend(u64::try_from(policy.except.len()).unwrap_or(u64::MAX))?;
         let left_out = match LeftAlone::by(&policy.except, at) {
             LeftAlone::Wholly => return Ok(Finding::Nothing),
             LeftAlone::Of(classes) => classes,
@@ -219,7 +229,12 @@ impl DenyPatterns {
             Finding::Own(index) => {
                 let name = self.own.get(index).map_or("", |own| own.name.as_str());
                 let detail = Detail::within(format!("/patterns/{index}"));
-                ("pattern", name, None, detail.and("pattern", Fact::trusted(name)))
+                (
+                    "pattern",
+                    name,
+                    None,
+                    detail.and("pattern", Fact::trusted(name)),
+                )
             }
             Finding::Nothing => ("", "", None, Detail::default()),
         };
@@ -310,8 +325,15 @@ impl<'t> Watch<'t> for JsonTexts<'_, '_, 't> {
 
 /// Whether what is in a file is text, as its head says, or does not say.
 fn is_text(part: &FormPart<'_>) -> bool {
-    let media_type = part.media_type.unwrap_or(b"text/plain").to_ascii_lowercase();
-    let ends = |part: &str| media_type.windows(part.len()).any(|each| each == part.as_bytes());
+    let media_type = part
+        .media_type
+        .unwrap_or(b"text/plain")
+        .to_ascii_lowercase();
+    let ends = |part: &str| {
+        media_type
+            .windows(part.len())
+            .any(|each| each == part.as_bytes())
+    };
     media_type.starts_with(b"text/") || ["json", "xml", "javascript"].iter().any(|each| ends(each))
 }
 

@@ -83,7 +83,11 @@ impl<'t> Whereabouts<'t> {
                     let _ = write!(pointer, "/{index}");
                 }
                 JsonStep::Member(Some(name)) => {
-                    push(&mut pointer, &String::from_utf8_lossy(&name.decoded()), LONGEST);
+                    push(
+                        &mut pointer,
+                        &String::from_utf8_lossy(&name.decoded()),
+                        LONGEST,
+                    );
                 }
                 JsonStep::Member(None) => {}
             }
