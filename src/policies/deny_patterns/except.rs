@@ -252,3 +252,24 @@ fn read_excepted(node: &Node<'_>, scope: &Scope, problems: &mut Problems) -> Opt
     }
     Some(classes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_leads_to_what_stands_there_and_in_it() {
+        let pointer = |text: &str| -> Vec<String> { text.split('/').map(str::to_owned).collect() };
+        let steps = [
+            JsonStep::Item(0),
+            JsonStep::Item(12),
+            JsonStep::Member(None),
+        ];
+        for text in ["0", "*", "0/12", "*/*", "*/12"] {
+            assert!(leads_to(&pointer(text), &steps), "{text}");
+        }
+        for text in ["1", "00", "0/1", "0/12/a", "0/12/*", "*/*/*/*"] {
+            assert!(!leads_to(&pointer(text), &steps), "{text}");
+        }
+    }
+}

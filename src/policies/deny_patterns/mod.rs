@@ -1,6 +1,7 @@
 //! Texts that look like attempts at injection: evidence of classes of attacks, added up over a request.
 
 mod except;
+mod json;
 mod place;
 mod read;
 mod search;
@@ -18,9 +19,10 @@ use portcullis_wire::headers::Headers;
 use portcullis_wire::regex::Effort;
 
 use self::except::Exception;
+use self::json::LIMITS;
 use self::place::{Look, SearchedPart, boundary, look};
 use self::read::Own;
-use self::search::{LIMITS, Search};
+use self::search::Search;
 use self::whereabouts::JsonStep;
 
 /// `deny_patterns: { classes, sensitivity, patterns, in, except, … }`.

@@ -55,14 +55,6 @@ impl SearchedPart {
         }
     }
 
-    /// Whether parameters stand there.
-    pub(super) fn has_parameters(self) -> bool {
-        matches!(
-            self,
-            SearchedPart::Query | SearchedPart::Form | SearchedPart::Multipart
-        )
-    }
-
     fn is_body(self) -> bool {
         matches!(
             self,

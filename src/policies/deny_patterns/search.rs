@@ -11,23 +11,14 @@ use portcullis_exchange::refusal::{Detail, Disclosure, Fact, Refusal};
 use portcullis_schema::Violation;
 use portcullis_wire::effort::TooCostly;
 use portcullis_wire::headers::Headers;
-use portcullis_wire::json_gate::{
-    self, Fault, Kind, Limits, MemberName, Text, Watch, Word, Written,
-};
 use portcullis_wire::regex::Effort;
 
 use super::except::LeftAlone;
 use super::place::SearchedPart;
-use super::whereabouts::{JsonStep, Whereabouts};
-use super::{BODY_UNREAD, DenyPatterns, EFFORT};
+use super::whereabouts::Whereabouts;
+use super::{BODY_UNREAD, DenyPatterns, EFFORT, json};
 use crate::forms::multipart::{self, FormPart};
 use crate::rate_limits::key::query::decode as decode_leniently;
-
-/// What a text may nest to be read. What is deeper is not JSON that a service reads either.
-pub(super) const LIMITS: Limits = Limits {
-    depth: 128,
-    ..Limits::GENEROUS
-};
 
 /// How many parts a form may have to be read.
 const MOST_PARTS: usize = 200;
@@ -159,17 +150,18 @@ impl<'p> Search<'p> {
     }
 
     fn json(&mut self, text: &[u8]) {
-        let mut watch = JsonTexts {
-            search: self,
-            steps: Vec::new(),
-        };
-        if json_gate::watch(text, &LIMITS, &mut watch).is_err() {
+        if json::walk(text, self).is_err() {
             self.refuse(Refusal::new(&BODY_UNREAD));
         }
     }
 
+    /// Whether it is known why the request may not pass.
+    pub(super) fn is_over(&self) -> bool {
+        self.outcome.is_some()
+    }
+
     /// Looks at a text, unless what there is suffices.
-    fn see(&mut self, text: &[u8], context: Context, at: Whereabouts<'_>) {
+    pub(super) fn see(&mut self, text: &[u8], context: Context, at: Whereabouts<'_>) {
         if text.is_empty() || self.outcome.is_some() {
             return;
         }
@@ -250,79 +242,6 @@ impl DenyPatterns {
     }
 }
 
-/// Who sees the texts of a JSON text.
-struct JsonTexts<'s, 'p, 't> {
-    search: &'s mut Search<'p>,
-    /// Where it has got to: no more of them than texts may nest.
-    steps: Vec<JsonStep<'t>>,
-}
-
-impl JsonTexts<'_, '_, '_> {
-    /// A value comes: in an array it is the next element.
-    #[inline]
-    fn comes(&mut self) {
-        if let Some(JsonStep::Item(next)) = self.steps.last_mut() {
-            *next = next.wrapping_add(1);
-        }
-    }
-
-    fn see(&mut self, text: Text<'_>, is_name: bool) {
-        if self.search.outcome.is_none() {
-            let at = Whereabouts {
-                is_name,
-                steps: &self.steps,
-                ..Whereabouts::of(SearchedPart::Json)
-            };
-            self.search.see(&text.decoded(), Context::Json, at);
-        }
-    }
-}
-
-impl<'t> Watch<'t> for JsonTexts<'_, '_, 't> {
-    #[inline]
-    fn name(&mut self, name: MemberName<'t>) {
-        if let Some(JsonStep::Member(current)) = self.steps.last_mut() {
-            *current = Some(name.text);
-        }
-        self.see(name.text, true);
-    }
-
-    #[inline]
-    fn string(&mut self, text: Text<'t>) {
-        self.comes();
-        self.see(text, false);
-    }
-
-    #[inline]
-    fn number(&mut self, _: Written<'t>) {
-        self.comes();
-    }
-
-    #[inline]
-    fn word(&mut self, _: Word) {
-        self.comes();
-    }
-
-    #[inline]
-    fn empty(&mut self, _: Kind) {
-        self.comes();
-    }
-
-    fn begins(&mut self, kind: Kind) -> Result<usize, Fault> {
-        self.comes();
-        self.steps.push(match kind {
-            // One before the first.
-            Kind::Array => JsonStep::Item(usize::MAX),
-            Kind::Object => JsonStep::Member(None),
-        });
-        Ok(0)
-    }
-
-    fn ends(&mut self, _: usize, _: usize, _: Kind) {
-        self.steps.pop();
-    }
-}
-
 /// Whether what is in a file is text, as its head says, or does not say.
 fn is_text(part: &FormPart<'_>) -> bool {
     let media_type = part
@@ -349,5 +268,87 @@ fn event(class: Class) -> Event {
         Class::Node => Event::FoundNode,
         Class::Template => Event::FoundTemplate,
         Class::NullBytes => Event::FoundNullBytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deny_patterns::place::PLACES;
+    use portcullis_detect::{Classes, Detector, Sensitivity};
+    use portcullis_exchange::body::Inspection;
+
+    fn policy() -> DenyPatterns {
+        DenyPatterns {
+            detector: Detector::new(Classes::ALL),
+            sensitivity: Sensitivity::Medium,
+            own: Vec::new(),
+            places: PLACES.map(|(_, place)| place).to_vec(),
+            except: Vec::new(),
+            max_bytes: 1000,
+            inspection: Inspection::Stream,
+        }
+    }
+
+    fn outcome(search: Search<'_>) -> Option<(&'static str, String)> {
+        let (refusal, _) = search.outcome?;
+        let place = refusal.violations.first();
+        let place = place.map(|violation| violation.instance.clone());
+        Some((refusal.reason.name, place.unwrap_or_default()))
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_refused() {
+        let policy = policy();
+        for (place, body) in [
+            (SearchedPart::Json, &br#"["a long text of nothing"]"#[..]),
+            (SearchedPart::Form, b"a=a+long+text+of+nothing"),
+        ] {
+            let mut search = Search::new(&policy, Effort::new(10), Scores::default());
+            search.body(place, body, None);
+            assert_eq!(outcome(search), Some(("effort", String::new())));
+        }
+    }
+
+    #[test]
+    fn elements_are_counted_whatever_they_are() {
+        let policy = policy();
+        let found = |body: &str| {
+            let mut search = Search::new(&policy, Effort::new(10_000), Scores::default());
+            search.body(SearchedPart::Json, body.as_bytes(), None);
+            outcome(search)
+        };
+        let at = |place: &str| Some(("json", place.to_owned()));
+        assert_eq!(
+            found(r#"[1,null,[],{},[2],{"a":1},"x","\u0000"]"#),
+            at("/json/7")
+        );
+        assert_eq!(found(r#"{"a":[{"b":[[],"\u0000"]}]}"#), at("/json/a/0/b/1"));
+        assert_eq!(found(r#"{"a":{"b":1},"c":"\u0000"}"#), at("/json/c"));
+        assert_eq!(found(r#""\u0000""#), at("/json"));
+        let long = format!(r#"{{"{}":{{"b":"\u0000"}}}}"#, "n".repeat(999));
+        let (_, place) = found(&long).unwrap();
+        assert!(place.len() < 300 && place.ends_with('…'), "{place}");
+        assert_eq!(found(r#"["x",]"#), Some(("body_unread", String::new())));
+    }
+
+    #[test]
+    fn files_are_text_if_they_say_so_or_nothing() {
+        let part = |media_type: Option<&'static str>| FormPart {
+            name: "f",
+            filename: Some("f"),
+            media_type: media_type.map(str::as_bytes),
+            content: b"",
+        };
+        for text in [
+            "text/plain",
+            "TEXT/html; a=b",
+            "application/json",
+            "image/svg+xml",
+        ] {
+            assert!(is_text(&part(Some(text))), "{text}");
+        }
+        assert!(is_text(&part(None)));
+        assert!(!is_text(&part(Some("image/png"))));
     }
 }

@@ -20,6 +20,7 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-schema", "portcullis-unjudged"),
         compare("portcullis-schema", "portcullis-gate"),
         compare("portcullis-patterns", "portcullis-unjudged"),
+        compare("portcullis-patterns", "portcullis-gate"),
         compare("portcullis-patterns-begun", "portcullis-unjudged"),
         compare("portcullis-schema-1mb", "buffer-1mb"),
     ],
