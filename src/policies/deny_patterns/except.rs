@@ -106,7 +106,8 @@ impl Exception {
             ([], None) => {
                 let reason =
                     "names no texts; write `header`, `cookie`, `parameter`, `json_pointer` or `in`";
-                fields.lacks(&["in"], problems, reason);
+                let names = ["header", "cookie", "parameter", "json_pointer", "in"];
+                fields.lacks(&names, problems, reason);
                 (None, None)
             }
             ([(first, ..), (_, _, node), ..], _) => {
