@@ -1,4 +1,4 @@
-//! Texts that are left alone: as an application that takes markup for markup needs it.
+//! ExceptedTexts that are left alone: as an application that takes markup for markup needs it.
 
 use super::place::{PLACES, SearchedPart};
 use super::read::{Scope, read_classes};
@@ -9,10 +9,10 @@ use portcullis_exchange::claim_path::ClaimPath;
 use portcullis_exchange::route::read_header_name;
 use portcullis_wire::json::array_index;
 
-/// Texts of which some classes, or everything, is left out.
+/// ExceptedTexts of which some classes, or everything, is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exception {
-    of: Texts,
+    of: ExceptedTexts,
     places: Vec<SearchedPart>,
     /// None: whatever is looked for.
     classes: Option<Classes>,
@@ -20,7 +20,7 @@ pub(super) struct Exception {
 
 /// Which texts of a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Texts {
+enum ExceptedTexts {
     All,
     /// Those of the header field, the cookie or the parameter of that name.
     Named(String),
@@ -35,19 +35,14 @@ pub(super) enum LeftAlone {
     Wholly,
 }
 
-/// What may name texts, and the places where it does.
-const NAMES: [(&str, &[SearchedPart]); 4] = [
-    ("header", &[SearchedPart::Headers]),
-    ("cookie", &[SearchedPart::Cookies]),
-    ("json_pointer", &[SearchedPart::Json]),
-    (
-        "parameter",
-        &[
-            SearchedPart::Query,
-            SearchedPart::Form,
-            SearchedPart::Multipart,
-        ],
-    ),
+const HEADERS: &[SearchedPart] = &[SearchedPart::Headers];
+const COOKIES: &[SearchedPart] = &[SearchedPart::Cookies];
+const JSON: &[SearchedPart] = &[SearchedPart::Json];
+/// Where parameters stand.
+const PARAMETERS: &[SearchedPart] = &[
+    SearchedPart::Query,
+    SearchedPart::Form,
+    SearchedPart::Multipart,
 ];
 
 impl Exception {
@@ -77,9 +72,15 @@ impl Exception {
 
     fn read(node: &Node<'_>, scope: &Scope, problems: &mut Problems) -> Option<Self> {
         let mut fields = node.fields(problems)?;
+        let named = [
+            ("header", HEADERS, fields.optional("header")),
+            ("cookie", COOKIES, fields.optional("cookie")),
+            ("json_pointer", JSON, fields.optional("json_pointer")),
+            ("parameter", PARAMETERS, fields.optional("parameter")),
+        ];
         let mut written = Vec::new();
-        for (name, possible) in NAMES {
-            written.extend(fields.optional(name).map(|node| (name, possible, node)));
+        for (name, possible, node) in named {
+            written.extend(node.map(|node| (name, possible, node)));
         }
         let narrowed = fields.optional("in");
         let classes = match fields.optional("classes") {
@@ -88,7 +89,7 @@ impl Exception {
         };
         let (of, places) = match (&written[..], &narrowed) {
             ([(name, possible, node)], narrowed) => {
-                let of = Texts::read(name, node, problems);
+                let of = ExceptedTexts::read(name, node, problems);
                 let places = match narrowed {
                     None => named_places(name, possible, node, scope, problems),
                     Some(node) => read_places(node, possible, scope, problems),
@@ -101,7 +102,10 @@ impl Exception {
                     node.report(problems, reason);
                 }
                 let every = PLACES.map(|(_, place)| place);
-                (Some(Texts::All), read_places(node, &every, scope, problems))
+                (
+                    Some(ExceptedTexts::All),
+                    read_places(node, &every, scope, problems),
+                )
             }
             ([], None) => {
                 let reason =
@@ -132,8 +136,10 @@ impl Exception {
             (Some(own), Some(others)) => own.without(others).is_empty(),
         };
         let texts = match (&self.of, &other.of) {
-            (_, Texts::All) => true,
-            (Texts::At(own), Texts::At(other)) => own.tokens().starts_with(other.tokens()),
+            (_, ExceptedTexts::All) => true,
+            (ExceptedTexts::At(own), ExceptedTexts::At(other)) => {
+                own.tokens().starts_with(other.tokens())
+            }
             (own, other) => own == other,
         };
         classes && texts && self.places.iter().all(|place| other.places.contains(place))
@@ -142,9 +148,9 @@ impl Exception {
     fn covers(&self, at: &Whereabouts<'_>) -> bool {
         self.places.contains(&at.place)
             && match &self.of {
-                Texts::All => true,
-                Texts::Named(name) => at.name == Some(name.as_bytes()),
-                Texts::At(pointer) => leads_to(pointer.tokens(), at.steps),
+                ExceptedTexts::All => true,
+                ExceptedTexts::Named(name) => at.name == Some(name.as_bytes()),
+                ExceptedTexts::At(pointer) => leads_to(pointer.tokens(), at.steps),
             }
     }
 }
@@ -163,7 +169,7 @@ impl LeftAlone {
     }
 }
 
-impl Texts {
+impl ExceptedTexts {
     fn read(name: &str, node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         match name {
             "header" => {
@@ -172,12 +178,12 @@ impl Texts {
                     node.report(problems, "cookies are looked at one by one: write `cookie`");
                     return None;
                 }
-                Some(Texts::Named(header.as_str().to_owned()))
+                Some(ExceptedTexts::Named(header.as_str().to_owned()))
             }
-            "json_pointer" => ClaimPath::read_pointer(node, problems).map(Texts::At),
+            "json_pointer" => ClaimPath::read_pointer(node, problems).map(ExceptedTexts::At),
             _ => {
                 let name = node.non_empty(problems)?;
-                Some(Texts::Named(name.to_owned()))
+                Some(ExceptedTexts::Named(name.to_owned()))
             }
         }
     }
