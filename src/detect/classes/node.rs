@@ -1,0 +1,5 @@
+//! Code of Node.js.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[];

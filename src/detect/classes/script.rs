@@ -1,0 +1,5 @@
+//! What a browser runs.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[];

@@ -1,0 +1,5 @@
+//! Commands of Unix and Windows shells.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[];

@@ -1,0 +1,5 @@
+//! Statements of a database.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[];

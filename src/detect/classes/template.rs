@@ -1,0 +1,5 @@
+//! Expressions of template engines.
+
+use super::Words;
+
+pub(super) const WORDS: &[Words] = &[];
