@@ -1,1 +1,5 @@
 //! Formats other than JSON, read strictly and within limits. Nothing here knows of requests, documents or refusals.
+//!
+//! - [`xml`]: XML texts and SOAP messages, judged while they come.
+
+pub mod xml;
