@@ -1,1 +1,4 @@
-//! Formats other than JSON, read strictly and within limits. Nothing here knows of requests, documents or refusals.
+//! Formats other than JSON, read strictly and within limits, and text that says too much. Nothing here knows of
+//! requests, documents or refusals.
+
+pub mod sensitive;
