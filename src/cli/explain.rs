@@ -27,7 +27,7 @@ use super::check;
 pub(crate) struct ExplainArguments {
     /// The document, or a file that has one; - is standard input
     document: PathBuf,
-    /// https://api.example.com/orders?x=1, or a path; a path is asked of `localhost`
+    /// `https://api.example.com/orders?x=1`, or a path; a path is asked of `localhost`
     url: String,
     /// Which of several documents of the file, from 1 on
     #[arg(long, value_name = "NUMBER")]
