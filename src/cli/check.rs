@@ -250,12 +250,19 @@ fn summary(found: &Found, engine: &Engine) -> String {
     };
     add("in vm_config.environment_variables", engine.variables());
     let read: Value = serde_json::from_slice(&found.document).unwrap_or_default();
-    let mut clusters = BTreeSet::new();
-    for place in CLUSTERS {
-        collect(&read, place, &mut clusters);
-    }
-    add("clusters of the proxy", clusters);
+    let clusters = clusters(&read);
+    let names = clusters.iter().map(String::as_str).collect();
+    add("clusters of the proxy", names);
     line
+}
+
+/// The clusters of the proxy that a document names.
+pub(crate) fn clusters(document: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for place in CLUSTERS {
+        collect(document, place, &mut found);
+    }
+    found.into_iter().map(str::to_owned).collect()
 }
 
 /// Adds the texts that stand at a place.

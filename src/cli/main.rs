@@ -8,6 +8,7 @@ mod explain;
 mod find;
 mod key;
 mod place;
+mod render;
 mod report;
 mod token;
 mod tree;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 use self::check::{Checked, Severity};
 use self::explain::ExplainArguments;
 use self::key::NewKey;
+use self::render::RenderArguments;
 use self::report::Format;
 use self::token::TokenCommand;
 
@@ -46,6 +48,8 @@ enum Command {
     /// fetched: a response of another server that a policy would wait for does not come. Exit status: 0 it passes; 1 it
     /// is refused; 2 it could not be judged.
     Explain(ExplainArguments),
+    /// Print a configuration of Envoy with a document in it, to try that on this machine
+    Render(RenderArguments),
     /// Make tokens to try a document with, and read tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
             let judged = arguments.run();
             judged.map(|(text, passes)| (text, u8::from(!passes)))
         }
+        Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
         Command::Token(token) => token.run().map(|text| (text, 0)),
         Command::Key(KeyCommand::New(key)) => key.make().map(|text| (text, 0)),
     };

@@ -61,6 +61,9 @@ pub(crate) struct NewToken {
         allow_negative_numbers = true
     )]
     lifetime: i64,
+    /// With the signature of something else, so that it must be refused
+    #[arg(long)]
+    forged: bool,
     /// `typ` of the header
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
@@ -114,7 +117,7 @@ impl KeyFile {
         })
     }
 
-    fn jwks(&self) -> Result<Value, String> {
+    pub(crate) fn jwks(&self) -> Result<Value, String> {
         let key = self.read()?;
         let point = key.verifying_key().to_sec1_point(false);
         let half = |bytes: Option<&[u8]>| URL_SAFE_NO_PAD.encode(bytes.unwrap_or_default());
@@ -168,7 +171,11 @@ impl NewToken {
             part(Value::Object(header).to_string()),
             part(claims)
         );
-        let signature: Signature = key.sign(signed.as_bytes());
+        let other = format!("{signed}.");
+        let signature: Signature = match self.forged {
+            true => key.sign(other.as_bytes()),
+            false => key.sign(signed.as_bytes()),
+        };
         let signature = URL_SAFE_NO_PAD.encode(signature.to_bytes());
         Ok(format!("{signed}.{signature}\n"))
     }
