@@ -16,6 +16,8 @@ use super::tree::{Tree, Unreadable, of_json, of_yaml};
 /// What is said of a place.
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
+    /// What is looked for by `audit`.
+    pub(crate) id: Option<&'static str>,
     /// Bytes of the file.
     pub(crate) at: Range<usize>,
     /// The place in the document, an RFC 6901 pointer.
@@ -23,10 +25,22 @@ pub(crate) struct Finding {
     pub(crate) message: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// From the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Severity {
     Error,
+    Warning,
     Note,
+}
+
+impl Severity {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
 }
 
 /// What became of one file.
@@ -170,7 +184,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// What a text has for the filter: read as its name says, or as it begins.
-fn contents(path: &Path, text: &str, is_named: bool) -> Result<Contents, Unreadable> {
+pub(crate) fn contents(path: &Path, text: &str, is_named: bool) -> Result<Contents, Unreadable> {
     let ending = path.extension().and_then(|ending| ending.to_str());
     let is_json = match ending {
         Some("json") => true,
@@ -185,6 +199,7 @@ fn contents(path: &Path, text: &str, is_named: bool) -> Result<Contents, Unreada
     for tree in &trees {
         find(tree, (text, is_json), is_named, &mut contents);
     }
+    contents.trees = trees;
     Ok(contents)
 }
 
@@ -197,6 +212,7 @@ impl Checked {
     fn error(&mut self, at: Range<usize>, message: String) {
         self.findings.push(Finding {
             severity: Severity::Error,
+            id: None,
             at,
             pointer: None,
             message,
@@ -210,6 +226,7 @@ impl Checked {
                 for problem in error.problems {
                     self.findings.push(Finding {
                         severity: Severity::Error,
+                        id: None,
                         at: found.locate(&problem.pointer, text),
                         message: problem.reason,
                         pointer: Some(problem.pointer),
@@ -224,6 +241,7 @@ impl Checked {
                     };
                     self.findings.push(Finding {
                         severity: Severity::Note,
+                        id: None,
                         at: found.locate(pointer, text),
                         message: message.to_owned(),
                         pointer: Some(pointer.to_owned()),

@@ -25,6 +25,8 @@ struct Embedded {
 #[derive(Default)]
 pub(crate) struct Contents {
     pub(crate) documents: Vec<Found>,
+    /// All that it has.
+    pub(crate) trees: Vec<Tree>,
     /// What can never be read by the filter, where, and why.
     pub(crate) faults: Vec<(Range<usize>, String)>,
 }
@@ -34,6 +36,11 @@ const STRING_VALUE: &str = "google.protobuf.StringValue";
 const STRUCT: &str = "google.protobuf.Struct";
 
 impl Found {
+    /// The document, with places of its own.
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// Where a pointer of the document leads, as bytes of the file.
     pub(crate) fn locate(&self, pointer: &str, file: &str) -> Range<usize> {
         let at = self.tree.locate(pointer);

@@ -3,6 +3,7 @@
 //! [`tree`] reads JSON and YAML with places, [`find`] looks for documents in it, [`mod@check`] has the engine compile them,
 //! and [`report`] writes what it says; [`explain`] takes a request through the engine on the memory host.
 
+mod audit;
 mod check;
 mod explain;
 mod find;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::audit::AuditArguments;
 use self::check::{Checked, Severity};
 use self::explain::ExplainArguments;
 use self::key::NewKey;
@@ -42,6 +44,11 @@ enum Command {
     /// EnvoyExtensionPolicy, ConfigMap. Of a folder, all files that have a document. Exit status: 0 all are valid;
     /// 1 one is not; 2 something could not be read.
     Check(CheckArguments),
+    /// Say what is valid and risky
+    ///
+    /// Looks for what opens an API without being an error, in documents and in the configuration around them. Exit
+    /// status: 0 nothing as bad as --fail-on; 1 something; 2 a file could not be read.
+    Audit(AuditArguments),
     /// Say what becomes of a request under a document, and why
     ///
     /// Which route takes it, what each policy says, what the service and the client get. Nothing is sent and nothing is
@@ -83,6 +90,10 @@ const FAILED: u8 = 2;
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(arguments) => check(&arguments),
+        Command::Audit(arguments) => {
+            let audited = arguments.run(is_coloured());
+            audited.map(|(text, is_good)| (text, u8::from(!is_good)))
+        }
         Command::Explain(arguments) => {
             let judged = arguments.run();
             judged.map(|(text, passes)| (text, u8::from(!passes)))
@@ -121,8 +132,11 @@ fn check(arguments: &CheckArguments) -> Result<(String, u8), String> {
         false => checked.has_errors(),
     };
     let status = u8::from(all.iter().any(fails));
-    // https://no-color.org
+    Ok((report::write(&all, arguments.format, is_coloured()), status))
+}
+
+/// Whether people look on who have not asked for plain text (<https://no-color.org>).
+fn is_coloured() -> bool {
     let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = io::stdout().is_terminal() && !asked_not_to;
-    Ok((report::write(&all, arguments.format, colour), status))
+    io::stdout().is_terminal() && !asked_not_to
 }

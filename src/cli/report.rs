@@ -1,5 +1,6 @@
 //! What was found, for people and for programs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
@@ -20,13 +21,6 @@ pub(crate) enum Format {
     Github,
 }
 
-const NAMES: [(Severity, &str); 2] = [(Severity::Error, "error"), (Severity::Note, "note")];
-
-fn name(severity: Severity) -> &'static str {
-    let found = NAMES.iter().find(|(each, _)| *each == severity);
-    found.map_or("note", |(_, name)| name)
-}
-
 /// Everything, in one text.
 pub(crate) fn write(all: &[Checked], format: Format, colour: bool) -> String {
     match format {
@@ -34,6 +28,23 @@ pub(crate) fn write(all: &[Checked], format: Format, colour: bool) -> String {
         Format::Json => json_of(all).to_string() + "\n",
         Format::Sarif => sarif(all).to_string() + "\n",
         Format::Github => github(all),
+    }
+}
+
+/// Its severity, and what it is called where it has a name.
+fn title(finding: &Finding) -> String {
+    let severity = finding.severity.name();
+    match finding.id {
+        Some(id) => format!("{severity}[{id}]"),
+        None => severity.to_owned(),
+    }
+}
+
+/// Its name for programs.
+fn rule(finding: &Finding) -> String {
+    match finding.id {
+        Some(id) => id.to_owned(),
+        None => format!("document-{}", finding.severity.name()),
     }
 }
 
@@ -53,6 +64,7 @@ fn text(all: &[Checked], colour: bool) -> String {
         let place = source.position(finding.at.start);
         let tint = match finding.severity {
             Severity::Error => "1;31",
+            Severity::Warning => "1;33",
             Severity::Note => "1;36",
         };
         let number = place.line.to_string();
@@ -61,7 +73,7 @@ fn text(all: &[Checked], colour: bool) -> String {
         let _ = writeln!(
             out,
             "{}: {}",
-            paint(tint, name(finding.severity)),
+            paint(tint, &title(finding)),
             paint("1", &printable(&finding.message))
         );
         let _ = writeln!(
@@ -122,7 +134,8 @@ fn json_of(all: &[Checked]) -> Value {
         .map(|(checked, finding)| {
             let place = checked.source.position(finding.at.start);
             json!({
-                "severity": name(finding.severity),
+                "severity": finding.severity.name(),
+                "id": finding.id,
                 "file": checked.source.name,
                 "line": place.line,
                 "column": place.column,
@@ -140,8 +153,8 @@ fn sarif(all: &[Checked]) -> Value {
         .map(|(checked, finding)| {
             let place = checked.source.position(finding.at.start);
             json!({
-                "ruleId": format!("document-{}", name(finding.severity)),
-                "level": name(finding.severity),
+                "ruleId": rule(finding),
+                "level": finding.severity.name(),
                 "message": { "text": finding.message },
                 "locations": [{ "physicalLocation": {
                     "artifactLocation": { "uri": checked.source.name },
@@ -150,7 +163,8 @@ fn sarif(all: &[Checked]) -> Value {
             })
         })
         .collect();
-    let rules = NAMES.map(|(_, name)| json!({ "id": format!("document-{name}") }));
+    let names: BTreeSet<String> = each(all).map(|(_, finding)| rule(finding)).collect();
+    let rules: Vec<Value> = names.iter().map(|name| json!({ "id": name })).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -173,6 +187,7 @@ fn github(all: &[Checked]) -> String {
         let place = checked.source.position(finding.at.start);
         let command = match finding.severity {
             Severity::Error => "error",
+            Severity::Warning => "warning",
             Severity::Note => "notice",
         };
         let _ = writeln!(

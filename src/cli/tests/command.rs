@@ -82,6 +82,48 @@ fn the_page_shows_what_it_prints() {
     }
 }
 
+/// The table of the page is what it prints.
+#[test]
+fn the_page_lists_what_is_looked_for() {
+    let page = fs::read_to_string(repository().join("docs/command.md")).unwrap();
+    let behind = page.split("<!-- audit -->\n").nth(1).unwrap();
+    let table = behind.split("<!-- end of audit -->").next().unwrap();
+    let output = run(&repository(), &["audit", "--list"]);
+    assert_eq!(text(&output.stdout), table);
+}
+
+#[test]
+fn findings_are_accepted_by_name_and_with_a_reason() {
+    let scratch = Scratch::new("audit");
+    scratch.write("open.json", &WRONG.replace("opem", "open"));
+    let audit = |more: &[&str]| run(&scratch.0, &[&["audit", "open.json"], more].concat());
+    let output = audit(&[]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output.stdout);
+    assert!(printed.contains("warning[open-for-writing]: "), "{printed}");
+    let accepted = [
+        "--accept",
+        "open-for-writing=it is a demo",
+        "--accept",
+        "body-unlimited=it is a demo",
+        "--accept",
+        "no-access-log=it is a demo",
+    ];
+    let output = audit(&accepted);
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(
+        printed.contains("open-for-writing: accepted: it is a demo"),
+        "{printed}"
+    );
+    assert_eq!(audit(&["--fail-on", "error"]).status.code(), Some(0));
+    assert_eq!(
+        audit(&["--accept", "open-for-writing="]).status.code(),
+        Some(2)
+    );
+    assert_eq!(audit(&["--accept", "nothing=why"]).status.code(), Some(2));
+}
+
 #[test]
 fn what_ships_is_valid() {
     let output = run(&repository(), &["check", "envoy"]);
