@@ -139,7 +139,7 @@ impl Detector {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         effort.spend(length.saturating_mul(BYTE_STEPS))?;
         let mut lower = Vec::new();
-        if !is_plain(text) {
+        if context == Context::FileName || !is_plain(text) {
             self.begin(text, context, classes, effort, sheet)?;
         }
         self.index.search(text, |word, at| {

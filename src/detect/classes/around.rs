@@ -1,7 +1,7 @@
 //! What stands around a word, for several classes.
 
 use crate::Evidence;
-use crate::spot::{Spot, is_space, is_word};
+use crate::spot::{Spot, is_space, is_word, skip_space};
 
 /// How near a word has to be to belong to a sentence.
 pub(super) const NEAR: usize = 64;
@@ -105,4 +105,8 @@ pub(super) fn weigh(spot: &Spot<'_>, alone: u16, in_sentence: u16) -> u16 {
         true => in_sentence,
         false => alone,
     }
+}
+/// Whether a call follows: `(`, behind blanks.
+pub(super) fn is_called(after: &[u8]) -> bool {
+    skip_space(first(after, 16)).first() == Some(&b'(')
 }

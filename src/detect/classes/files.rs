@@ -45,8 +45,10 @@ pub(super) const WORDS: &[Words] = &[
                .htaccess .htpasswd .htdigest .bash_history .bashrc .bash_profile .profile .zsh_history .mysql_history .psql_history \
                .pgpass .my.cnf .netrc .npmrc .pypirc .git-credentials .gitconfig .dockercfg .ds_store .viminfo .vimrc .cshrc .kshrc .zshrc .tcshrc .rhosts .forward .procmailrc .python_history .node_repl_history .sqlite_history .php_history .ksh_history .sh_history .tmux.conf .xauthority .lesshst .gitattributes .dockerignore .htgroup .wget-hsts .rediscli_history \
                wp-config. web.config id_rsa id_dsa id_ed25519 id_ecdsa authorized_keys known_hosts php.ini .user.ini config.inc.php \
-               localsettings.php sftp-config.json docker-compose.yml .claude/ .cursor/ .aider .codex/ .gemini/ .windsurf .continue/ \
-               .cline .mcp.json claude.md agents.md gemini.md copilot-instructions.md .roo/ .cursorrules .clinerules .idea/ .vscode/",
+               localsettings.php sftp-config.json docker-compose.yml .claude .claude.json .cursor .cursorrules .cursorignore .aider .continue .windsurf \
+               .windsurfrules .codeium .codex .gemini .copilot .tabnine .cline .clinerules .roo .kilocode .kiro .junie .augment \
+               .qwen .opencode .openai .anthropic .ollama .amazonq .aiexclude .aiignore .mcp.json mcp.json mcp_config.json \
+               claude_desktop_config.json claude.md agents.md gemini.md copilot-instructions.md .idea .vscode",
         verify: hidden,
     },
     Words {
@@ -56,6 +58,11 @@ pub(super) const WORDS: &[Words] = &[
     Words {
         list: "/@fs/ /@id/ __x00__",
         verify: of_a_builder,
+    },
+    Words {
+        list: "mosconfig_absolute_path _conf[path] gallery_basedir path[docroot] appserv_root config[root_dir] \
+               _server[document_root]",
+        verify: included,
     },
     Words {
         list: "file:",
@@ -305,7 +312,7 @@ fn hidden(spot: &Spot<'_>) -> Option<Evidence> {
         },
         _ if under && spot.before().len() < 60 => Evidence::LIKELY,
         _ if is_all(spot) || spot.is_first() => match lists(
-            ".env .profile .bashrc .idea/ .vscode/ agents.md claude.md gemini.md docker-compose.yml php.ini .gitconfig",
+            ".env .profile .bashrc .idea .vscode .continue .cursor .claude mcp.json agents.md claude.md gemini.md docker-compose.yml php.ini .gitconfig",
             word,
         ) {
             true => Evidence::SUSPECT,
@@ -345,6 +352,14 @@ fn of_a_builder(spot: &Spot<'_>) -> Option<Evidence> {
         _ => Evidence::HINT,
     };
     evidence("path of a development server", score)
+}
+
+/// Parameters by which programs of long ago took in files of others.
+fn included(spot: &Spot<'_>) -> Option<Evidence> {
+    is_all(spot).then_some(Evidence::new(
+        "parameter for a file to include",
+        Evidence::LIKELY - 5,
+    ))
 }
 
 /// `file:///`.
