@@ -134,6 +134,7 @@ fn what_ships_is_valid() {
         "envoy/istio/wasmplugin.yaml: WasmPlugin portcullis: ",
         "envoy/istio/envoyfilter.yaml: EnvoyFilter portcullis: ",
         "envoy/production/edge.yaml: ",
+        "envoy/envoy-gateway/policy.yaml: EnvoyExtensionPolicy portcullis: ",
     ] {
         assert!(printed.contains(name), "{name} is not in {printed}");
     }

@@ -1,7 +1,8 @@
-//! The manifests of `envoy/istio`: they fit Istio's definitions, they carry the policy of
-//! `envoy/envoy.yaml`, and what Istio makes of them guards an API in Envoy.
+//! The manifests of `envoy/istio` and `envoy/envoy-gateway`: they fit the definitions, they carry the policy of
+//! `envoy/envoy.yaml`, and what Istio and Envoy Gateway make of them guards an API in Envoy.
 
 mod definition;
+mod envoy_gateway;
 mod generated;
 mod manifest;
 
@@ -266,9 +267,13 @@ struct Mesh {
 
 impl Mesh {
     fn start(filter: Value) -> Self {
+        Self::listening(gateway(filter, ([127, 0, 0, 1], 0).into()))
+    }
+
+    fn listening(listener: Value) -> Self {
         let upstream = Upstream::start().expect("a port");
         let bootstrap = bootstrap(vec![], vec![cluster("upstream", upstream.addr())]);
-        let listeners = [gateway(filter, ([127, 0, 0, 1], 0).into())];
+        let listeners = [listener];
         let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default())
             .unwrap_or_else(|error| panic!("{error}"));
         let addr = envoy.listener_addr("gateway").expect("the listener");
