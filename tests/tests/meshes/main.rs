@@ -36,7 +36,7 @@ const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RB
 #[test]
 fn manifests_fit_their_definitions() {
     let manifests = yaml_files("envoy/istio");
-    assert_eq!(manifests.len(), 3);
+    assert_eq!(manifests.len(), 4);
     for manifest in manifests {
         assert_eq!(
             problems(&read_yaml(&manifest)),
@@ -212,6 +212,21 @@ fn a_wasm_plugin_guards() {
     let filter = discovered("istio-system.portcullis");
     let mesh = Mesh::start(deliver("wasm-plugin", filter, generated(&wasm_plugin())));
     mesh.guards();
+}
+
+/// It says the same as the plugin, in another place.
+#[test]
+fn a_traffic_extension_is_the_plugin() {
+    let mut extension = read_yaml(&repository().join("envoy/istio/trafficextension.yaml"));
+    let mut plugin = wasm_plugin();
+    let mut wasm = extension["spec"]["wasm"].take();
+    for name in ["selector", "phase"] {
+        assert_eq!(extension["spec"][name], plugin["spec"][name], "{name}");
+        wasm[name] = extension["spec"][name].take();
+    }
+    let members = wasm.as_object_mut().expect("an object");
+    assert_eq!(members.remove("type"), Some("HTTP".into()));
+    assert_eq!(wasm, plugin["spec"].take());
 }
 
 #[test]
