@@ -95,6 +95,7 @@ impl Document<'_> {
         let waits = |step: &&Step| {
             let is_before = (step.stage, step.kind) < (last.stage, last.kind);
             let goes_by_body = step.declared.names_caller_late
+                || step.declared.reads_graphql
                 || step.name == "access" && !step.declared.later_request_fields.is_empty();
             is_before && goes_by_body
         };

@@ -72,7 +72,7 @@ impl Graphql {
         };
         let most = self.bounds.most(Bound::Batch);
         if envelopes.is_batch && most <= 1 {
-            judgement.bound(Bound::Batch, most.saturating_add(1));
+            judgement.bound(Bound::Batch, envelopes.all.len() as u64);
         }
         for envelope in &envelopes.all {
             if let Err(refusal) = judgement.envelope(envelope) {
