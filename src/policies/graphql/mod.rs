@@ -117,17 +117,20 @@ impl Bound {
         Bound::Directives,
     ];
 
+    /// What says how many there may be, in the same order.
+    const FIELDS: [&'static str; 8] = [
+        "max_tokens",
+        "max_operations",
+        "max_batch",
+        "max_depth",
+        "max_fields",
+        "max_root_fields",
+        "max_aliases",
+        "max_directives",
+    ];
+
     fn field(self) -> &'static str {
-        match self {
-            Bound::Tokens => "max_tokens",
-            Bound::Operations => "max_operations",
-            Bound::Batch => "max_batch",
-            Bound::Depth => "max_depth",
-            Bound::Fields => "max_fields",
-            Bound::RootFields => "max_root_fields",
-            Bound::Aliases => "max_aliases",
-            Bound::Directives => "max_directives",
-        }
+        Self::FIELDS.get(self as usize).copied().unwrap_or_default()
     }
 
     fn reason(self) -> &'static Reason {
