@@ -36,7 +36,7 @@ pub(super) fn lists(list: &str, name: &[u8]) -> bool {
 /// The first of a list that the text begins with, and what follows.
 pub(super) fn begins_with<'t>(text: &'t [u8], list: &str) -> Option<&'t [u8]> {
     let mut names = list.as_bytes().split(|byte| *byte == b' ');
-    names.find_map(|name| text.strip_prefix(name))
+    names.find_map(|name| text.strip_prefix(name).filter(|_| !name.is_empty()))
 }
 
 /// A name at the beginning, and what follows.

@@ -150,7 +150,8 @@ fn upwards(spot: &Spot<'_>) -> Option<Evidence> {
     let score = match (depth, target.is_some()) {
         (_, true) if in_prose(spot) => Evidence::SUSPECT,
         (_, true) => Evidence::SURE,
-        _ if spot.context() == Context::Path => Evidence::LIKELY,
+        _ if spot.context() == Context::Path && begins => Evidence::LIKELY,
+        _ if spot.context() == Context::Path => Evidence::SUSPECT,
         _ if odd && begins && spot.word().contains(&b';') => Evidence::SURE,
         (4.., _) if begins => Evidence::SURE,
         (3.., _) if begins => Evidence::LIKELY,

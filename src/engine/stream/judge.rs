@@ -327,9 +327,9 @@ fn choose(
         Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
         Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&EFFORT)),
         Selection::Undecidable(Undecidable::Version(fault)) => Err(match &engine.versions {
-            Some(versions) => versions.undecided(fault, now),
+            Some(versions) if versions.of(request) == Err(fault) => versions.undecided(fault, now),
             // It is an API that says how versions are named.
-            None => Refusal::new(of_fault(fault)),
+            _ => Refusal::new(of_fault(fault)),
         }),
         Selection::Undecidable(_) => Err(Refusal::new(&ROUTE_HEADER)),
     }

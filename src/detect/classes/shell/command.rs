@@ -35,7 +35,7 @@ impl<'t> Command<'t> {
             is_quoted: false,
             rest: text,
         };
-        let text = first(text, 80);
+        let text = first(text, 56);
         let blanks = text
             .iter()
             .take_while(|byte| is_space(**byte) || b"(!@".contains(byte));
@@ -157,7 +157,10 @@ impl<'t> Command<'t> {
             .into_iter()
             .find_map(|ending| name.strip_suffix(ending))
             .unwrap_or(name);
-        if known(name).is_some() {
+        let numbered = name
+            .last()
+            .is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.');
+        if !numbered || known(name).is_some() {
             return name;
         }
         let end = name

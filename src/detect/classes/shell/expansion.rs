@@ -148,6 +148,18 @@ fn leads_word(spot: &Spot<'_>) -> bool {
 
 /// A path whose letters are left to the shell to find.
 pub(super) fn patterned(spot: &Spot<'_>) -> Option<Evidence> {
+    // A directory by its name: something has to be left open behind it.
+    if !spot.word().iter().any(|byte| b"?*[".contains(byte)) {
+        let named = |byte: &&u8| is_word(**byte) || b"/.-".contains(byte);
+        let rest = first(spot.after(), 24);
+        let end = rest.iter().take_while(named).count();
+        if !from(rest, end)
+            .first()
+            .is_some_and(|byte| b"?*[".contains(byte))
+        {
+            return None;
+        }
+    }
     let around = spot.as_sent();
     let end = around
         .iter()

@@ -107,3 +107,17 @@ fn what_is_never_asked_is_noted() {
     let noted = |note: &String| note.starts_with("/routes/0/percent_by: clients choose");
     assert!(notes.iter().any(noted), "{notes:?}");
 }
+
+#[test]
+fn a_redirect_that_anybody_can_read_is_noted() {
+    let is_noted = |to: &str| {
+        let engine = engine(&format!(r#""respond":{{"redirect":"{to}"}}"#));
+        engine
+            .notes()
+            .iter()
+            .any(|note| note.contains("leads to http://"))
+    };
+    assert!(is_noted("http://a.example/"));
+    assert!(!is_noted("https://a.example/"));
+    assert!(!is_noted("/b"));
+}
