@@ -529,7 +529,7 @@ fn how_often_texts_look_like_something_by_chance() {
         )
     };
     let made: [(&str, Make<'_>, usize); 10] = [
-        ("16 digits", &|a, _| digits(a, 16), 2600),
+        ("16 digits", &|a, _| digits(a, 16), 2900),
         ("15 digits", &|a, _| digits(a, 15), 300),
         ("14 digits", &|a, _| digits(a, 14), 500),
         ("13 digits", &|a, _| digits(a, 13), 0),

@@ -8,9 +8,11 @@ mod rules;
 use std::rc::Rc;
 
 use self::head::describing;
-use self::read::{Statuses, read_most, read_rules, read_statuses, read_types, read_unjudged};
+use self::read::{
+    SearchedStatuses, read_most, read_rules, read_statuses, read_types, read_unjudged,
+};
 use self::refusals::{JSON, SENSITIVE, SIZE, STREAM, UNJUDGED, event, reason};
-use self::rules::Rules;
+use self::rules::SearchRules;
 use crate::HAS_FORMATS;
 use crate::payload::untold::begins_like_json;
 use portcullis_document::{Fields, LeftOut};
@@ -64,9 +66,9 @@ pub(crate) enum Unjudged {
 
 /// Searches responses for what may not be told.
 struct ResponseRules {
-    rules: Rules,
+    rules: SearchRules,
     /// Any, if there are none.
-    statuses: Vec<Statuses>,
+    statuses: Vec<SearchedStatuses>,
     types: Vec<MediaRange>,
     most: u64,
     oversized: Unjudged,
@@ -89,9 +91,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let statuses = read_statuses(fields, problems);
     let types = read_types(fields, rules.as_ref(), problems);
     let most = read_most(fields, problems);
-    let oversized = read_unjudged(fields, "oversized", problems);
-    let unreadable = read_unjudged(fields, "unreadable", problems);
-    let streams = read_unjudged(fields, "streams", problems);
+    let oversized = fields.or_default("oversized", Unjudged::Refuse, problems, read_unjudged);
+    let unreadable = fields.or_default("unreadable", Unjudged::Refuse, problems, read_unjudged);
+    let streams = fields.or_default("streams", Unjudged::Refuse, problems, read_unjudged);
     // Or a client could choose to get what cannot be read.
     let names = ["accept-encoding", "range"].map(HeaderName::parse);
     let policy = ResponseRules {
@@ -147,7 +149,7 @@ impl ResponseRules {
         host: &dyn Host,
     ) -> Result<Option<Rewrite>, Refusal> {
         let mut findings = Findings::default();
-        let Rules { members, kinds } = &self.rules;
+        let SearchRules { members, kinds } = &self.rules;
         let json = match search.way {
             SearchWay::Text => None,
             _ => Some(redact_json(bytes, &LIMITS, members, kinds, &mut findings)),
@@ -247,7 +249,7 @@ impl ResponseRules {
 
 fn plain(
     bytes: &[u8],
-    rules: &Rules,
+    rules: &SearchRules,
     findings: &mut Findings,
 ) -> Result<Option<Rewritten>, Refusal> {
     let redacted = redact_text(bytes, &rules.kinds, findings);

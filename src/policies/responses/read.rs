@@ -1,7 +1,7 @@
 //! The block of the document.
 
 use super::Unjudged;
-use super::rules::{Rules, Written};
+use super::rules::{SearchRules, WrittenRule};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::media_type::{Format, MediaRange};
 use portcullis_formats::sensitive::{Kind, Selector, SelectorFault, Treatment};
@@ -12,11 +12,11 @@ const USUAL_BYTES: u64 = 1 << 20;
 /// And at most: all of it is gone through at once.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// Statuses: from one to another.
-pub(super) type Statuses = (u16, u16);
+/// SearchedStatuses: from one to another.
+pub(super) type SearchedStatuses = (u16, u16);
 
 /// `redact` and `forbid`.
-pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Rules> {
+pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<SearchRules> {
     let (redact, forbid) = (fields.optional("redact"), fields.optional("forbid"));
     if redact.is_none() && forbid.is_none() {
         fields.lacks(
@@ -40,14 +40,14 @@ pub(super) fn read_rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Op
         }
         is_whole &= read.is_some();
     }
-    let rules = Rules::of(written, problems);
+    let rules = SearchRules::of(written, problems);
     rules.filter(|_| is_whole)
 }
 
 fn read_part(
     node: &Node<'_>,
     forbids: bool,
-    written: &mut Vec<Written>,
+    written: &mut Vec<WrittenRule>,
     problems: &mut Problems,
 ) -> Option<()> {
     let mut fields = node.fields(problems)?;
@@ -68,18 +68,18 @@ fn read_part(
     Some(())
 }
 
-type ReadName = fn(&Node<'_>, &str, &mut Problems) -> Option<Sought>;
+type ReadName = fn(&Node<'_>, &str, &mut Problems) -> Option<SearchedFor>;
 
 /// What a rule is about.
-pub(super) enum Sought {
+pub(super) enum SearchedFor {
     Members(Selector),
     Text(Kind),
 }
 
-fn read_list(node: &Node<'_>, problems: &mut Problems, read: ReadName) -> Option<Vec<Written>> {
+fn read_list(node: &Node<'_>, problems: &mut Problems, read: ReadName) -> Option<Vec<WrittenRule>> {
     node.list(problems, |node, problems| {
         let name = node.text(problems)?;
-        Some(Written {
+        Some(WrittenRule {
             sought: read(node, name, problems)?,
             treatment: Treatment::Forbid,
             place: node.pointer().clone(),
@@ -91,25 +91,25 @@ fn read_treatments(
     node: &Node<'_>,
     problems: &mut Problems,
     read: ReadName,
-) -> Option<Vec<Written>> {
+) -> Option<Vec<WrittenRule>> {
     let members = node.members(problems)?;
     let rules = members.into_iter().map(|(name, node)| {
         let choices = [("mask", Treatment::Mask), ("remove", Treatment::Remove)];
         let treatment = node.choice(problems, &choices);
         let sought = read(&node, name, problems);
-        Some(Written {
+        Some(WrittenRule {
             sought: sought?,
             treatment: treatment?,
             place: node.pointer().clone(),
         })
     });
-    let rules: Vec<Option<Written>> = rules.collect();
+    let rules: Vec<Option<WrittenRule>> = rules.collect();
     rules.into_iter().collect()
 }
 
-fn read_member(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<Sought> {
+fn read_member(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<SearchedFor> {
     let reason = match Selector::parse(name) {
-        Ok(selector) => return Some(Sought::Members(selector)),
+        Ok(selector) => return Some(SearchedFor::Members(selector)),
         Err(SelectorFault::Empty) => "must be a name, or a JSON pointer such as \"/user/ssn\"",
         Err(SelectorFault::Escape) => {
             "is no JSON pointer: in a step, `~` is written `~0`, and `/` is `~1`"
@@ -122,7 +122,7 @@ fn read_member(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<S
     None
 }
 
-fn read_kind(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<Sought> {
+fn read_kind(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<SearchedFor> {
     let found = Kind::OF_TEXT.into_iter().find(|kind| kind.name() == name);
     if found.is_none() {
         let names = Kind::OF_TEXT.map(Kind::name).join("`, `");
@@ -131,13 +131,13 @@ fn read_kind(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<Sou
             format_args!("is no kind of text; the kinds are `{names}`"),
         );
     }
-    found.map(Sought::Text)
+    found.map(SearchedFor::Text)
 }
 
 pub(super) fn read_statuses(
     fields: &mut Fields<'_>,
     problems: &mut Problems,
-) -> Option<Vec<Statuses>> {
+) -> Option<Vec<SearchedStatuses>> {
     let classes = [("2xx", 200), ("3xx", 300), ("4xx", 400), ("5xx", 500)];
     fields.or_default("statuses", Vec::new(), problems, |node, problems| {
         node.list(problems, |node, problems| {
@@ -156,7 +156,7 @@ pub(super) fn read_statuses(
 /// Media types that are searched besides JSON.
 pub(super) fn read_types(
     fields: &mut Fields<'_>,
-    rules: Option<&Rules>,
+    rules: Option<&SearchRules>,
     problems: &mut Problems,
 ) -> Option<Vec<MediaRange>> {
     let Some(node) = fields.optional("types") else {
@@ -196,13 +196,7 @@ pub(super) fn read_most(fields: &mut Fields<'_>, problems: &mut Problems) -> Opt
     })
 }
 
-pub(super) fn read_unjudged(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    problems: &mut Problems,
-) -> Option<Unjudged> {
-    fields.or_default(name, Unjudged::Refuse, problems, |node, problems| {
-        let choices = [("refuse", Unjudged::Refuse), ("pass", Unjudged::Pass)];
-        node.choice(problems, &choices)
-    })
+pub(super) fn read_unjudged(node: &Node<'_>, problems: &mut Problems) -> Option<Unjudged> {
+    let choices = [("refuse", Unjudged::Refuse), ("pass", Unjudged::Pass)];
+    node.choice(problems, &choices)
 }

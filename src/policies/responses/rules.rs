@@ -1,26 +1,26 @@
 //! What is searched for, and what becomes of it.
 
-use super::read::Sought;
+use super::read::SearchedFor;
 use portcullis_document::{Pointer, Problems};
 use portcullis_formats::sensitive::{MOST_SELECTORS, Selector, Selectors, Treatment, Treatments};
 
 /// One rule, as it is written.
-pub(super) struct Written {
-    pub(super) sought: Sought,
+pub(super) struct WrittenRule {
+    pub(super) sought: SearchedFor,
     pub(super) treatment: Treatment,
     pub(super) place: Pointer,
 }
 
 /// All of them, ready to search.
 #[derive(Debug, Default)]
-pub(super) struct Rules {
+pub(super) struct SearchRules {
     pub(super) members: Selectors,
     pub(super) kinds: Treatments,
 }
 
-impl Rules {
+impl SearchRules {
     /// Takes up what is written. None if a rule can never do what it says.
-    pub(super) fn of(written: Vec<Written>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn of(written: Vec<WrittenRule>, problems: &mut Problems) -> Option<Self> {
         let mut rules = Self::default();
         let mut taken: Vec<(Selector, Treatment, Pointer)> = Vec::new();
         let mut is_whole = true;
@@ -28,21 +28,21 @@ impl Rules {
             problems.report(place, reason);
             is_whole = false;
         };
-        for Written {
+        for WrittenRule {
             sought,
             treatment,
             place,
         } in written
         {
             match sought {
-                Sought::Text(kind) if rules.kinds.of(kind).is_some() => wrong(
+                SearchedFor::Text(kind) if rules.kinds.of(kind).is_some() => wrong(
                     &place,
                     format_args!(
                         "is in `redact` as well: a response with it is refused, so there is nothing to redact; keep one of them"
                     ),
                 ),
-                Sought::Text(kind) => rules.kinds.set(kind, treatment),
-                Sought::Members(selector) => taken.push((selector, treatment, place)),
+                SearchedFor::Text(kind) => rules.kinds.set(kind, treatment),
+                SearchedFor::Members(selector) => taken.push((selector, treatment, place)),
             }
         }
         for (index, (selector, treatment, place)) in taken.iter().enumerate() {
