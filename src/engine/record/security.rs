@@ -18,6 +18,7 @@ use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
 use portcullis_policies::rate_limits::refusals as limits;
+use portcullis_policies::responses::refusals as responses;
 use portcullis_policies::signed_request::refusals as signed;
 use portcullis_policies::versions::refusals as versions;
 
@@ -298,6 +299,10 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&payload::RESPONSE_JSON),
         ],
         ..kind("answer_violated", Severity::Medium, "API3:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&responses::SENSITIVE)],
+        ..kind("answer_sensitive", Severity::High, "API3:2023")
     },
     &EventKind {
         causes: &[
