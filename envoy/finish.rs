@@ -455,7 +455,7 @@ impl<'a, 'm> Finished<'a, 'm> {
 }
 
 /// The module as a proxy is to have it. None if it is no module of the linker's.
-pub fn finished(linked: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn finished(linked: &[u8]) -> Option<Vec<u8>> {
     const HEAD: usize = 8;
     let mut bytes = Bytes(linked);
     let mut out = bytes.take(HEAD)?.to_vec();
