@@ -26,6 +26,7 @@ const PATTERNS: &str =
 const TRAFFIC: &str = "this module is built without versions, concurrency, and responses and header fields of a document's own; build it with the feature `traffic`";
 const ACCESS: &str = "this module is built without access rules and lists of networks; build it with the feature `access`";
 const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
+const FORMATS: &str = "this module is built without XML, GraphQL, and what is taken out of responses; build it with the feature `formats`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
 
 /// A document that this module takes, with this in it.
@@ -144,6 +145,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
         ("/routes/0/cors/allow_origins/0/wildcard", PATTERNS, |all| {
             all["routes"][0]["cors"] =
                 json!({ "allow_origins": [{ "wildcard": "https://*.example.com" }] });
+        }),
+        ("/routes/0/payload/xml", FORMATS, |all| {
+            all["routes"][0]["payload"] = json!({ "max_bytes": "1KiB", "xml": {} });
         }),
         ("/providers/corp/signatures", SIGNATURES, |all| {
             all["providers"]["corp"]["signatures"] = "filter".into();
