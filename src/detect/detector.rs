@@ -4,18 +4,19 @@ use std::borrow::Cow;
 
 use portcullis_wire::effort::{Effort, TooCostly};
 
-#[cfg(test)]
-use crate::Class;
-use crate::Classes;
+use crate::classes::Verify;
 use crate::forms;
 use crate::index::Index;
 use crate::scores::{Scores, Sheet};
-use crate::spot::{Context, Spot};
+use crate::spot::{Context, REACH, Spot, is_word};
+use crate::{Class, Classes};
 
 /// Looks for evidence of some classes.
 pub struct Detector {
     classes: Classes,
     index: Index,
+    /// Who is asked where a text begins.
+    beginnings: Vec<(Class, Verify)>,
 }
 
 /// What a byte costs that is looked at, in each form of a text.
@@ -34,9 +35,16 @@ pub fn allowance(bytes: u64, texts: u64) -> u64 {
 impl Detector {
     /// One that looks for these.
     pub fn new(classes: Classes) -> Self {
+        let mut beginnings = Vec::new();
+        for class in Class::ALL.into_iter().filter(|class| classes.has(*class)) {
+            let words = class.words().iter().filter(|words| words.list.is_empty());
+            beginnings.extend(words.map(|words| (class, words.verify)));
+        }
+        beginnings.shrink_to_fit();
         Self {
             classes,
             index: Index::new(classes),
+            beginnings,
         }
     }
 
@@ -47,7 +55,11 @@ impl Detector {
 
     /// What it takes of memory.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>().saturating_add(self.index.bytes())
+        let beginnings = self.beginnings.capacity();
+        let beginnings = beginnings.saturating_mul(size_of::<(Class, Verify)>());
+        size_of::<Self>()
+            .saturating_add(self.index.bytes())
+            .saturating_add(beginnings)
     }
 
     /// Adds what there is in a text to what there was in others, of classes that are looked for and not left out.
@@ -81,6 +93,40 @@ impl Detector {
         Ok(())
     }
 
+    /// Asks who wants to know how a text begins.
+    fn begin(
+        &self,
+        text: &[u8],
+        context: Context,
+        classes: Classes,
+        effort: &Effort,
+        sheet: &mut Sheet,
+    ) -> Result<(), TooCostly> {
+        // As much as is seen from there.
+        let mut lower = [0; REACH];
+        let mut length = 0;
+        for (place, byte) in lower.iter_mut().zip(text) {
+            *place = byte.to_ascii_lowercase();
+            length += 1;
+        }
+        let spot = Spot::new(
+            text,
+            lower.get(..length).unwrap_or_default(),
+            (0, 0),
+            context,
+        );
+        for (class, verify) in &self.beginnings {
+            if !classes.has(*class) {
+                continue;
+            }
+            effort.spend(WORD_STEPS)?;
+            if let Some(evidence) = verify(&spot) {
+                sheet.add(*class, evidence);
+            }
+        }
+        Ok(())
+    }
+
     /// Looks through one form of a text.
     fn look(
         &self,
@@ -93,6 +139,9 @@ impl Detector {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         effort.spend(length.saturating_mul(BYTE_STEPS))?;
         let mut lower = Vec::new();
+        if context == Context::FileName || !is_plain(text) {
+            self.begin(text, context, classes, effort, sheet)?;
+        }
         self.index.search(text, |word, at| {
             if !classes.has(word.class) {
                 return Ok(());
@@ -109,6 +158,12 @@ impl Detector {
             Ok(())
         })
     }
+}
+
+/// Whether a text is one short word, a number or a name with dots: what most texts of JSON are.
+fn is_plain(text: &[u8]) -> bool {
+    let plain = |byte: &u8| is_word(*byte) || b"-.".contains(byte);
+    text.len() < 32 && text.iter().all(plain)
 }
 
 /// The classes that are found in a text at `medium`, for tests of classes.

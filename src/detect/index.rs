@@ -14,7 +14,7 @@ const DIGIT: u8 = 27;
 const UNDERSCORE: u8 = 28;
 const NUL: u8 = 29;
 const PUNCTUATION: u8 = 30;
-const SYMBOLS: &[u8] = b"!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~";
+const SYMBOLS: &[u8] = b"!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~\n";
 
 /// The kind of each byte.
 static KINDS: [u8; 256] = kinds();

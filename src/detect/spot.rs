@@ -13,6 +13,8 @@ pub enum Context {
     Header,
     /// A string or a name of a JSON text, decoded.
     Json,
+    /// The name that a client gives a file it sends.
+    FileName,
     /// Anything else.
     Text,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::asked::Asked;
 use crate::connection::Connection;
+use crate::graphql::{GraphqlRequest, UnreadGraphql};
 use crate::host::Host;
 use crate::lifecycle::{RequestVersion, VersionFault, VersionState};
 use crate::limits::Limits;
@@ -106,6 +107,8 @@ pub struct SeldomFacts {
     pub place: Option<Box<dyn Any>>,
     /// Why it cannot be told which version of the API the request is for. Written by `versions`.
     pub version_fault: Option<VersionFault>,
+    /// What it asks for, if it is a GraphQL request that has been read, or cannot be. Written by `graphql`.
+    graphql: Option<Result<Rc<GraphqlRequest>, UnreadGraphql>>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -234,6 +237,18 @@ impl Facts {
         }
     }
 
+    /// What a GraphQL request asks for; nothing before it has been read.
+    pub fn graphql(&self) -> Option<&Result<Rc<GraphqlRequest>, UnreadGraphql>> {
+        self.seldom()?.graphql.as_ref()
+    }
+
+    /// Notes what a GraphQL request asks for.
+    pub fn note_graphql(&mut self, asked: Option<Result<Rc<GraphqlRequest>, UnreadGraphql>>) {
+        if asked.is_some() || self.graphql().is_some() {
+            self.seldom_mut().graphql = asked;
+        }
+    }
+
     /// The number that was drawn for the request; 0 where none was.
     pub fn draw(&self) -> u64 {
         self.seldom().map_or(0, |seldom| seldom.draw)
@@ -303,6 +318,7 @@ impl Facts {
             || self.operations().is_some()
             || self.version().is_some()
             || version_fault.is_some()
+            || self.graphql().is_some()
             || self.draw() != 0;
         let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
@@ -311,6 +327,7 @@ impl Facts {
                 version_fault,
                 version: self.version().cloned(),
                 draw: self.draw(),
+                graphql: self.graphql().cloned(),
                 ..SeldomFacts::default()
             })
         });

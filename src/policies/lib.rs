@@ -13,6 +13,7 @@ pub mod deny_patterns;
 pub mod error_pages;
 mod fetched_list;
 pub mod forms;
+pub mod graphql;
 pub mod https;
 pub mod maintenance;
 mod named;
@@ -87,6 +88,7 @@ kinds! {
     introspection,
     credentials,
     signed_request,
+    graphql,
     access,
     rate_limits,
     concurrency,

@@ -1,10 +1,11 @@
 //! What each class is known by: words, and what must stand around them to make them evidence.
 //!
-//! A word is in lower case and has no white space. It begins with punctuation and is found wherever it stands, or with
+//! A word is in lower case and has no white space but `\n`. It begins with punctuation and is found wherever it stands, or with
 //! a letter or digit and is found behind anything but a letter or `_`; what it ends with is for its verifier to look at
 //! ([`Spot::is_whole`]). A verifier looks at no more than the [`Spot`] shows, goes over that a small fixed number of times,
 //! and gives up soon: a text of nothing but beginnings is to cost less than 100 ns for each byte.
 
+mod around;
 mod files;
 mod java;
 mod node;
@@ -22,7 +23,7 @@ pub type Verify = fn(&Spot<'_>) -> Option<Evidence>;
 
 /// Words that one verifier looks at.
 pub struct Words {
-    /// With a space between each two.
+    /// With a space between each two. None: where a text begins.
     pub list: &'static str,
     pub verify: Verify,
 }

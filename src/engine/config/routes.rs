@@ -275,6 +275,7 @@ impl Document<'_> {
         };
         self.check_fit(guard, &chain, &at);
         self.check_operations(&chain, is_whole, &at);
+        self.check_graphql(&chain, is_whole, &at);
         self.check_ends(&chain, &at);
         self.check_written(&chain, &at);
         let mut steps = chain.steps.iter();

@@ -11,6 +11,7 @@ use portcullis_policies::credentials::refusals as credentials;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
 use portcullis_policies::forms::refusals as forms;
+use portcullis_policies::graphql::refusals as graphql;
 use portcullis_policies::introspection::refusals as introspection;
 use portcullis_policies::jwt::bound::refusals as bound;
 use portcullis_policies::jwt::refusals as jwt;
@@ -326,8 +327,22 @@ pub const KINDS: &[&EventKind] = &[
     },
     &EventKind {
         causes: &[
+            Selector::Reason(&graphql::INTROSPECTION),
+            Selector::Reason(&graphql::UNKNOWN_DOCUMENT),
+            Selector::Reason(&graphql::OPERATION_KIND),
+            Selector::Reason(&graphql::MUTATION_BY_GET),
+        ],
+        ..kind("graphql_probed", Severity::Low, "API8:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&graphql::LIMIT)],
+        ..kind("graphql_excessive", Severity::Medium, "API4:2023")
+    },
+    &EventKind {
+        causes: &[
             Selector::Code(&payload::TOO_LARGE),
             Selector::Code(&forms::TOO_LARGE),
+            Selector::Code(&graphql::TOO_LARGE),
             Selector::Code(&signed::TOO_LARGE),
         ],
         ..kind("body_too_large", Severity::Low, "API4:2023")
@@ -344,6 +359,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&payload::SOAP),
             Selector::Code(&parameters::MALFORMED),
             Selector::Code(&forms::MALFORMED),
+            Selector::Code(&graphql::MALFORMED),
         ],
         ..kind("message_malformed", Severity::Medium, "API8:2023")
     },

@@ -331,6 +331,9 @@ impl Stream {
             Lane::InForce => ask(&mut self.facts, host),
             Lane::Beside => {
                 let mut facts = self.beside.take(step.kind, &self.facts);
+                if facts.graphql().is_none() {
+                    facts.note_graphql(self.facts.graphql().cloned());
+                }
                 let verdict = ask(&mut facts, &ReadOnlyHost(host));
                 self.beside.put(step.kind, facts);
                 verdict

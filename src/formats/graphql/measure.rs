@@ -82,7 +82,8 @@ fn asks_for_schema(name: &[u8]) -> bool {
 }
 
 impl Totals {
-    fn add(&mut self, other: &Self) {
+    /// Adds what stands beside it.
+    pub fn add(&mut self, other: &Self) {
         self.depth = self.depth.max(other.depth);
         self.fields = self.fields.saturating_add(other.fields);
         self.root_fields = self.root_fields.saturating_add(other.root_fields);

@@ -11,6 +11,7 @@ mod discovery;
 mod document;
 mod dpop_proof;
 mod forms;
+mod graphql;
 mod introspection_response;
 mod json_gate;
 mod judge;
@@ -40,6 +41,7 @@ pub use discovery::discovery;
 pub use document::document;
 pub use dpop_proof::dpop_proof;
 pub use forms::forms;
+pub use graphql::graphql;
 pub use introspection_response::introspection_response;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
@@ -73,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     ("document", document),
     ("dpop_proof", dpop_proof),
     ("forms", forms),
+    ("graphql", graphql),
     ("introspection_response", introspection_response),
     ("json_gate", json_gate),
     ("jwks", jwks),

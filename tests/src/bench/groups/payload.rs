@@ -21,6 +21,7 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-schema", "portcullis-gate"),
         compare("portcullis-patterns", "portcullis-unjudged"),
         compare("portcullis-patterns-begun", "portcullis-unjudged"),
+        compare("portcullis-graphql", "portcullis-gate"),
         compare("portcullis-schema-1mb", "buffer-1mb"),
     ],
     half_load: &[],
@@ -36,6 +37,14 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     let work = (Traffic::Same(Algorithm::Rs256), Work::Nothing);
     let judged = |id: &'static str, title, payload| {
         let mut document = document(payload);
+        if id.contains("graphql") {
+            document["routes"][0]["graphql"] = json!({
+                "max_tokens": 100_000,
+                "max_fields": 10_000,
+                "max_root_fields": 10_000,
+                "cost": { "list_arguments": ["first"] },
+            });
+        }
         if id.contains("patterns") {
             document["routes"][0]["deny_patterns"] = json!({ "in": ["json"], "mode": "enforce" });
         }
@@ -44,6 +53,9 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             ..portcullis(id, title, module, &document, work)
         }
     };
+    let query = "orders(first: 10, after: $cursor) { id customer { name } } ".repeat(160);
+    let query = json!({ "query": format!("query Orders($cursor: ID) {{ {query}}}") }).to_string();
+    let query = scratch.write("query.json", &query).ok();
     let schema = json!({ "max_bytes": "1MiB", "json_schema": "order", "require_body": [] });
     vec![
         Chain {
@@ -87,6 +99,14 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             ..judged(
                 "portcullis-patterns-begun",
                 "Portcullis, deny_patterns on the beginnings of patterns, 10 KiB",
+                json!("off"),
+            )
+        },
+        Chain {
+            body: query,
+            ..judged(
+                "portcullis-graphql",
+                "Portcullis, graphql, a query of 10 KiB",
                 json!("off"),
             )
         },

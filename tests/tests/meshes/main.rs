@@ -1,7 +1,8 @@
-//! The manifests of `envoy/istio`: they fit Istio's definitions, they carry the policy of
-//! `envoy/envoy.yaml`, and what Istio makes of them guards an API in Envoy.
+//! The manifests of `envoy/istio` and `envoy/envoy-gateway`: they fit the definitions, they carry the policy of
+//! `envoy/envoy.yaml`, and what Istio and Envoy Gateway make of them guards an API in Envoy.
 
 mod definition;
+mod envoy_gateway;
 mod generated;
 mod manifest;
 
@@ -35,7 +36,7 @@ const RBAC: &str = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RB
 #[test]
 fn manifests_fit_their_definitions() {
     let manifests = yaml_files("envoy/istio");
-    assert_eq!(manifests.len(), 3);
+    assert_eq!(manifests.len(), 4);
     for manifest in manifests {
         assert_eq!(
             problems(&read_yaml(&manifest)),
@@ -213,6 +214,21 @@ fn a_wasm_plugin_guards() {
     mesh.guards();
 }
 
+/// It says the same as the plugin, in another place.
+#[test]
+fn a_traffic_extension_is_the_plugin() {
+    let mut extension = read_yaml(&repository().join("envoy/istio/trafficextension.yaml"));
+    let mut plugin = wasm_plugin();
+    let mut wasm = extension["spec"]["wasm"].take();
+    for name in ["selector", "phase"] {
+        assert_eq!(extension["spec"][name], plugin["spec"][name], "{name}");
+        wasm[name] = extension["spec"][name].take();
+    }
+    let members = wasm.as_object_mut().expect("an object");
+    assert_eq!(members.remove("type"), Some("HTTP".into()));
+    assert_eq!(wasm, plugin["spec"].take());
+}
+
 #[test]
 fn an_envoy_filter_guards() {
     Mesh::start(envoy_filter_delivered("envoy-filter")).guards();
@@ -266,9 +282,13 @@ struct Mesh {
 
 impl Mesh {
     fn start(filter: Value) -> Self {
+        Self::listening(gateway(filter, ([127, 0, 0, 1], 0).into()))
+    }
+
+    fn listening(listener: Value) -> Self {
         let upstream = Upstream::start().expect("a port");
         let bootstrap = bootstrap(vec![], vec![cluster("upstream", upstream.addr())]);
-        let listeners = [gateway(filter, ([127, 0, 0, 1], 0).into())];
+        let listeners = [listener];
         let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default())
             .unwrap_or_else(|error| panic!("{error}"));
         let addr = envoy.listener_addr("gateway").expect("the listener");

@@ -1,4 +1,4 @@
-//! Istio's definitions, and whether a manifest fits them.
+//! The definitions of meshes, and whether a manifest fits them.
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -15,7 +15,11 @@ pub(super) fn problems(manifest: &Value) -> Vec<String> {
 
 /// The schema for this kind of manifest, with what every kind has.
 pub(super) fn definition(manifest: &Value) -> Value {
-    let files = yaml_files("tests/vectors/istio-crds");
+    let folders = [
+        "tests/vectors/istio-crds",
+        "tests/vectors/envoy-gateway-crds",
+    ];
+    let files: Vec<PathBuf> = folders.into_iter().flat_map(yaml_files).collect();
     let definitions = files.iter().map(|file| read_yaml(file));
     let versions = definitions.flat_map(|definition| {
         let spec = &definition["spec"];
@@ -117,10 +121,16 @@ pub(super) fn holds(keyword: &str, rule: &Value, value: &Value) -> bool {
         }
         "oneOf" => list().iter().filter(fits).count() == 1,
         "anyOf" => list().iter().any(|schema| fits(&schema)),
+        "allOf" => list().iter().all(|schema| fits(&schema)),
         "not" => !fits(&rule),
-        "properties" | "additionalProperties" | "items" | "nullable" | "format" | "description" => {
-            true
-        }
+        "minItems" => length(value.as_array().map(Vec::len)).is_none_or(|count| count >= number),
+        "properties"
+        | "additionalProperties"
+        | "items"
+        | "nullable"
+        | "format"
+        | "description"
+        | "default" => true,
         _ if keyword.starts_with("x-kubernetes-") => true,
         _ => panic!("the keyword {keyword} is not checked"),
     }
