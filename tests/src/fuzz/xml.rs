@@ -4,7 +4,7 @@ use portcullis::formats::xml::{
     ExpandedName, SoapMessage, SoapRules, SoapVersion, XmlError, XmlFault, XmlLimits, XmlName,
     XmlPieces, XmlShape, XmlText, XmlWatch, check, watch,
 };
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Error, Node};
 
 const LIMITS: XmlLimits = XmlLimits {
     depth: 48,
@@ -42,8 +42,10 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Things {
-    /// All text between two tags is one.
+    /// All text between two tags is one. The other reader leaves ends of lines of old Macs where a reference follows,
+    /// which XML 1.0 §2.11 does not.
     fn push_text(&mut self, more: &str) {
+        let more = &*more.replace('\r', "\n");
         match self.0.last_mut() {
             _ if more.is_empty() => {}
             Some(Thing::Text(text)) => text.push_str(more),
@@ -110,10 +112,16 @@ pub fn xml(bytes: &[u8]) -> bool {
     let verdict = watch(bytes, &LIMITS, &mut things);
     if verdict.is_ok() {
         let text = std::str::from_utf8(bytes).expect("what passes is UTF-8");
-        let document = Document::parse(text).expect("what passes is read");
-        let mut read = Things::default();
-        read.push_node(document.root());
-        assert_eq!(things.0, read.0);
+        match Document::parse(text) {
+            Ok(document) => {
+                let mut read = Things::default();
+                read.push_node(document.root());
+                assert_eq!(things.0, read.0);
+            }
+            // It knows no elements of that prefix, which is declared for all texts (Namespaces 1.0 §3).
+            Err(Error::UnknownNamespace(prefix, _)) if prefix == "xml" => {}
+            Err(error) => panic!("what passes is read: {error}"),
+        }
     }
     if check(bytes, &NARROW).is_ok() {
         assert_eq!(verdict, Ok(()));
