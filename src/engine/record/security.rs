@@ -363,6 +363,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&versions::AMBIGUOUS),
             Selector::Code(&payload::MALFORMED),
             Selector::Code(&payload::STRUCTURE),
+            Selector::Code(&payload::SOAP),
             Selector::Code(&parameters::MALFORMED),
             Selector::Code(&forms::MALFORMED),
             Selector::Code(&graphql::MALFORMED),

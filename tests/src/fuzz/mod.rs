@@ -31,6 +31,7 @@ mod signature_input;
 mod spelling;
 mod token;
 mod xfcc;
+mod xml;
 
 pub use api_keys::api_keys;
 pub use bytes::mutate_part;
@@ -60,6 +61,7 @@ pub use seeds::seeds;
 pub use signature_input::signature_input;
 pub use token::token;
 pub use xfcc::xfcc;
+pub use xml::xml;
 
 /// The name of a target, and its law, which tells whether the bytes were accepted as what they
 /// were taken for.
@@ -91,4 +93,5 @@ pub const TARGETS: &[Target] = &[
     ("signature_input", signature_input),
     ("token", token),
     ("xfcc", xfcc),
+    ("xml", xml),
 ];
