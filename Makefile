@@ -33,7 +33,7 @@ FLOOD ?= 3000000
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -165,6 +165,9 @@ fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see
 
 outcomes: ## write down what the filter makes of the vectors of others
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin outcomes
+
+detection: ## write down how many attacks of others deny_patterns finds, and how many harmless requests; writes docs/policies/deny_patterns.md
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin detection
 
 published: ## load the published OpenAPI documents and JSON Schemas in the directories DIR, count them, and say why the others do not load
 	@test "$(origin DIR)" != file || { echo 'which documents? make published DIR="openapi-directory schemastore/src/schemas"' >&2; exit 2; }
