@@ -7,6 +7,7 @@ mod bytes;
 mod claims;
 mod compact;
 mod conditions;
+mod detect;
 mod discovery;
 mod document;
 mod dpop_proof;
@@ -38,6 +39,7 @@ pub use bytes::mutate_part;
 pub use claims::claims;
 pub use compact::compact;
 pub use conditions::conditions;
+pub use detect::detect;
 pub use discovery::discovery;
 pub use document::document;
 pub use dpop_proof::dpop_proof;
@@ -73,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     ("claims", claims),
     ("compact", compact),
     ("conditions", conditions),
+    ("detect", detect),
     ("discovery", discovery),
     ("document", document),
     ("dpop_proof", dpop_proof),
