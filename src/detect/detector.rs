@@ -83,9 +83,9 @@ impl Detector {
         let mut sheet = Sheet::default();
         let mut form = Cow::Borrowed(text);
         for _ in 0..=forms::ROUNDS {
-            self.look(&form, context, classes, effort, &mut sheet)?;
-            match forms::undo(&form) {
-                Some(undone) => form = Cow::Owned(undone.into_owned()),
+            let escaped = self.look(&form, context, classes, effort, &mut sheet)?;
+            match escaped.then(|| forms::undo(&form)).flatten() {
+                Some(undone) => form = Cow::Owned(undone),
                 None => break,
             }
         }
@@ -127,7 +127,7 @@ impl Detector {
         Ok(())
     }
 
-    /// Looks through one form of a text.
+    /// Looks through one form of a text. Whether it may hide another.
     fn look(
         &self,
         text: &[u8],
@@ -135,7 +135,7 @@ impl Detector {
         classes: Classes,
         effort: &Effort,
         sheet: &mut Sheet,
-    ) -> Result<(), TooCostly> {
+    ) -> Result<bool, TooCostly> {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         effort.spend(length.saturating_mul(BYTE_STEPS))?;
         let mut lower = Vec::new();

@@ -5,9 +5,16 @@
 //! beginning is one look into a table of what the next three bytes may begin.
 
 use crate::classes::Verify;
+use crate::spot::is_word;
 use crate::{Class, Classes};
 
 /// What kinds of bytes there are: letters of either case are the same, and so are digits.
+const KIND: u8 = 0x3f;
+/// The byte may begin an escape.
+const ESCAPES: u8 = 0x40;
+/// The byte is a letter or `_`.
+const LETTER: u8 = 0x80;
+
 const NOTHING: u8 = 0;
 const LETTERS: u8 = 1;
 const DIGIT: u8 = 27;
@@ -16,7 +23,7 @@ const NUL: u8 = 29;
 const PUNCTUATION: u8 = 30;
 const SYMBOLS: &[u8] = b"!\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~\n";
 
-/// The kind of each byte.
+/// The kind of each byte, and what else it may be.
 static KINDS: [u8; 256] = kinds();
 
 const fn kinds() -> [u8; 256] {
@@ -30,8 +37,8 @@ const fn kinds() -> [u8; 256] {
     {
         let mut letter = 0;
         while letter < 26 {
-            kinds[(b'a' + letter) as usize] = LETTERS + letter;
-            kinds[(b'A' + letter) as usize] = LETTERS + letter;
+            kinds[(b'a' + letter) as usize] = LETTER | (LETTERS + letter);
+            kinds[(b'A' + letter) as usize] = LETTER | (LETTERS + letter);
             letter += 1;
         }
         let mut digit = b'0';
@@ -39,12 +46,17 @@ const fn kinds() -> [u8; 256] {
             kinds[digit as usize] = DIGIT;
             digit += 1;
         }
-        kinds[b'_' as usize] = UNDERSCORE;
+        kinds[b'_' as usize] = LETTER | UNDERSCORE;
         kinds[0] = NUL;
         while let [symbol, others @ ..] = rest {
             kinds[*symbol as usize] = kind;
             kind += 1;
             rest = others;
+        }
+        let mut escapes: &[u8] = crate::forms::BEGINNINGS;
+        while let [byte, others @ ..] = escapes {
+            kinds[*byte as usize] |= ESCAPES;
+            escapes = others;
         }
     }
     kinds
@@ -56,13 +68,15 @@ fn kind(byte: u8) -> u8 {
 
 /// The words of some classes.
 pub(crate) struct Index {
-    /// For each slot of three kinds, where its entries begin, plus one.
+    /// A bit for each key that a word may begin with, by a hash of it.
+    seen: Box<[u64; SEEN]>,
+    /// A bit for each kind that is a word by itself.
+    single: u64,
+    /// For each slot of keys, where its entries begin, plus one; and for each kind that is a word.
     slots: Vec<u16>,
     /// Entries of one slot follow one another.
     entries: Vec<Entry>,
     words: Vec<Listed>,
-    /// Words of one byte, by its kind.
-    short: [u16; 64],
 }
 
 #[derive(Clone, Copy)]
@@ -79,11 +93,23 @@ pub(crate) struct Listed {
     pub(crate) verify: Verify,
 }
 
-const SLOT_BITS: u32 = 13;
+const SLOT_BITS: u32 = 12;
+const SLOTS: usize = 1 << SLOT_BITS;
+const SEEN: usize = 1 << 10;
 
-fn slot(first: u8, second: u8, third: u8) -> usize {
-    let key = (u32::from(first) << 12) | (u32::from(second) << 6) | u32::from(third);
-    (key.wrapping_mul(0x9E37_79B1) >> (32 - SLOT_BITS)) as usize
+/// The kinds of three bytes.
+const KEY: u32 = 0x3_ffff;
+
+const fn key(first: u8, second: u8, third: u8) -> u32 {
+    ((first & KIND) as u32) << 12 | ((second & KIND) as u32) << 6 | (third & KIND) as u32
+}
+
+const fn hash(key: u32) -> u32 {
+    key.wrapping_mul(0x9E37_79B1) >> 16
+}
+
+fn slot(key: u32) -> usize {
+    (hash(key) >> (16 - SLOT_BITS)) as usize
 }
 
 impl Index {
@@ -99,55 +125,60 @@ impl Index {
                 }));
             }
         }
+        words.shrink_to_fit();
+        let mut index = Self {
+            seen: Box::new([0; SEEN]),
+            single: 0,
+            slots: vec![0; SLOTS + 64],
+            entries: Vec::new(),
+            words,
+        };
         let mut placed: Vec<(usize, u16)> = Vec::new();
-        for (index, word) in words.iter().enumerate() {
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
+        for (number, word) in index.words.iter().enumerate() {
+            let number = u16::try_from(number).unwrap_or(u16::MAX);
+            let mut place = |seen: &mut [u64; SEEN], key: u32| {
+                if let Some(bits) = seen.get_mut((hash(key) >> 6) as usize) {
+                    *bits |= 1 << (hash(key) & 63);
+                }
+                placed.push((slot(key), number));
+            };
             match *word.text {
                 [] => {}
-                // Beyond the slots of three.
-                [only] => placed.push(((1 << SLOT_BITS) + usize::from(kind(only)), index)),
+                [only] => {
+                    index.single |= 1 << (kind(only) & KIND);
+                    placed.push((SLOTS + usize::from(kind(only) & KIND), number));
+                }
                 [first, second] => {
-                    let mut slots: Vec<usize> = (0..64)
-                        .map(|third| slot(kind(first), kind(second), third))
-                        .collect();
-                    slots.sort_unstable();
-                    slots.dedup();
-                    placed.extend(slots.into_iter().map(|slot| (slot, index)));
+                    for third in 0..=KIND {
+                        place(&mut index.seen, key(kind(first), kind(second), third));
+                    }
                 }
                 [first, second, third, ..] => {
-                    placed.push((slot(kind(first), kind(second), kind(third)), index));
+                    place(&mut index.seen, key(kind(first), kind(second), kind(third)));
                 }
             }
         }
+        // A word of two bytes may come to one slot by several keys.
         placed.sort_unstable();
-        let (mut slots, mut short) = (vec![0; 1 << SLOT_BITS], [0; 64]);
-        let mut entries = Vec::with_capacity(placed.len());
-        for (index, (slot, word)) in placed.iter().enumerate() {
-            let next = placed.get(index.saturating_add(1));
-            entries.push(Entry {
+        placed.dedup();
+        index.entries.reserve_exact(placed.len());
+        for (number, (slot, word)) in placed.iter().enumerate() {
+            let next = placed.get(number.saturating_add(1));
+            index.entries.push(Entry {
                 word: *word,
                 is_last: next.is_none_or(|(next, _)| next != slot),
             });
-            let head = match slot.checked_sub(1 << SLOT_BITS) {
-                Some(kind) => short.get_mut(kind),
-                None => slots.get_mut(*slot),
-            };
-            if let Some(head) = head.filter(|head| **head == 0) {
-                *head = u16::try_from(index.saturating_add(1)).unwrap_or(0);
+            if let Some(head) = index.slots.get_mut(*slot).filter(|head| **head == 0) {
+                *head = u16::try_from(number.saturating_add(1)).unwrap_or(0);
             }
         }
-        words.shrink_to_fit();
-        Self {
-            slots,
-            entries,
-            words,
-            short,
-        }
+        index
     }
 
     /// What it takes of memory.
     pub(crate) fn bytes(&self) -> usize {
         let tables = [
+            size_of::<[u64; SEEN]>(),
             self.slots.capacity().saturating_mul(size_of::<u16>()),
             self.entries.capacity().saturating_mul(size_of::<Entry>()),
             self.words.capacity().saturating_mul(size_of::<Listed>()),
@@ -157,59 +188,63 @@ impl Index {
             .fold(size_of::<Self>(), usize::saturating_add)
     }
 
-    /// Hands each word of a text to `each`, with where it begins.
+    /// Hands each word of a text to `each`, with where it begins. Whether there is a byte that may begin an escape.
+    ///
+    /// Without a branch for each byte but the one that is hardly ever taken: where words of people end cannot be
+    /// foretold.
     pub(crate) fn search<E>(
         &self,
         text: &[u8],
         mut each: impl FnMut(&Listed, usize) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut rest = text;
-        let mut before = NOTHING;
-        while let [byte, after @ ..] = rest {
+    ) -> Result<bool, E> {
+        let (mut key, mut letters, mut marks) = (0_u32, 0_u32, 0_u8);
+        // Each byte is looked at when the two behind it are known.
+        for (end, byte) in text.iter().chain(b"  ").enumerate() {
             let this = kind(*byte);
-            let inside = this <= UNDERSCORE
-                && (this == NOTHING
-                    || (LETTERS..DIGIT).contains(&before)
-                    || before == UNDERSCORE
-                    || (this == DIGIT && before == DIGIT));
-            if !inside {
-                let (second, third) = match after {
-                    [second, third, ..] => (kind(*second), kind(*third)),
-                    [second] => (kind(*second), NOTHING),
-                    [] => (NOTHING, NOTHING),
-                };
-                let heads = [
-                    self.slots.get(slot(this, second, third)),
-                    self.short.get(usize::from(this)),
-                ];
-                for head in heads.into_iter().flatten().filter(|head| **head != 0) {
-                    self.visit(*head, text, rest, &mut each)?;
-                }
+            marks |= this;
+            key = (key << 6 | u32::from(this & KIND)) & KEY;
+            letters = letters << 1 | u32::from(this >> 7);
+            let hash = hash(key);
+            let bits = self.seen.get((hash >> 6) as usize).copied().unwrap_or(0);
+            let begins = bits >> (hash & 63) | self.single >> (key >> 12);
+            let inside = letters >> 2 & letters >> 3;
+            if begins & u64::from(!inside) & 1 != 0 && end >= 2 {
+                self.visit(key, text, end.saturating_sub(2), &mut each)?;
             }
-            before = this;
-            rest = after;
         }
-        Ok(())
+        Ok(marks & ESCAPES != 0)
     }
 
     #[inline(never)]
     fn visit<E>(
         &self,
-        head: u16,
+        key: u32,
         text: &[u8],
-        rest: &[u8],
+        at: usize,
         each: &mut impl FnMut(&Listed, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        let first = usize::from(head).saturating_sub(1);
-        for entry in self.entries.get(first..).unwrap_or_default() {
-            if let Some(word) = self.words.get(usize::from(entry.word)) {
-                let begin = rest.get(..word.text.len());
-                if begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word.text)) {
-                    each(word, text.len().saturating_sub(rest.len()))?;
+        let rest = text.get(at..).unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        let digits = (rest.first(), before);
+        if matches!(digits, (Some(b'0'..=b'9'), Some(byte)) if is_word(*byte)) {
+            return Ok(());
+        }
+        let single = SLOTS.saturating_add((key >> 12) as usize);
+        for head in [slot(key), single] {
+            let first = self.slots.get(head).copied().unwrap_or(0);
+            let Some(first) = usize::from(first).checked_sub(1) else {
+                continue;
+            };
+            for entry in self.entries.get(first..).unwrap_or_default() {
+                if let Some(word) = self.words.get(usize::from(entry.word)) {
+                    let begin = rest.get(..word.text.len());
+                    if begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word.text)) {
+                        each(word, at)?;
+                    }
                 }
-            }
-            if entry.is_last {
-                break;
+                if entry.is_last {
+                    break;
+                }
             }
         }
         Ok(())
@@ -231,7 +266,7 @@ mod tests {
             assert!(word.text.iter().all(u8::is_ascii), "{:?}", word.text);
             let mut found = 0;
             let text = [b" ", word.text, b" "].concat();
-            let searched: Result<(), ()> = index.search(&text, |found_word, at| {
+            let searched: Result<bool, ()> = index.search(&text, |found_word, at| {
                 found += usize::from(at == 1 && found_word.text == word.text);
                 Ok(())
             });

@@ -13,6 +13,7 @@ pub mod classes;
 mod detector;
 mod forms;
 mod index;
+mod list;
 mod scores;
 pub mod spot;
 

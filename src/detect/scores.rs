@@ -124,62 +124,62 @@ impl Scores {
     }
 
     pub(crate) fn add(&mut self, sheet: &Sheet) {
-        for (sum, kinds) in self.classes.iter_mut().zip(&sheet.classes) {
-            if let Some((kind, score)) = kinds.total() {
+        if sheet.found.is_empty() {
+            return;
+        }
+        for (class, sum) in Class::ALL.into_iter().zip(&mut self.classes) {
+            if let Some((kind, score)) = sheet.total(class) {
                 sum.add(kind, score);
             }
         }
     }
 }
 
-/// What was found in one text, in all its forms.
+/// What was found in one text, in all its forms: each kind once.
 #[derive(Default)]
 pub(crate) struct Sheet {
-    classes: [Kinds; Class::ALL.len()],
+    found: Vec<(Class, Evidence)>,
 }
 
-/// How many kinds of a class are told apart in one text: the first ones.
+/// How many kinds of a class are told apart in one text.
 const KINDS: usize = 6;
-
-#[derive(Default)]
-struct Kinds {
-    kinds: [(&'static str, u16); KINDS],
-}
-
-impl Kinds {
-    fn add(&mut self, evidence: Evidence) {
-        let known =
-            |(kind, score): &&mut (&'static str, u16)| *score == 0 || *kind == evidence.kind;
-        if let Some(slot) = self.kinds.iter_mut().find(known) {
-            *slot = (evidence.kind, slot.1.max(evidence.score));
-            return;
-        }
-        let least = self.kinds.iter_mut().min_by_key(|(_, score)| *score);
-        if let Some(least) = least.filter(|(_, score)| *score < evidence.score) {
-            *least = (evidence.kind, evidence.score);
-        }
-    }
-
-    /// The best, and half of what the others weigh.
-    fn total(&self) -> Option<(&'static str, u16)> {
-        let mut best = ("", 0);
-        let mut all = 0_u16;
-        for (kind, score) in self.kinds {
-            all = all.saturating_add(score);
-            if score > best.1 {
-                best = (kind, score);
-            }
-        }
-        let others = all.saturating_sub(best.1) / 2;
-        (best.1 > 0).then(|| (best.0, best.1.saturating_add(others)))
-    }
-}
 
 impl Sheet {
     pub(crate) fn add(&mut self, class: Class, evidence: Evidence) {
-        if let Some(kinds) = self.classes.get_mut(class as usize) {
-            kinds.add(evidence);
+        let mut of_class = self.found.iter_mut().filter(|(of, _)| *of == class);
+        let same = of_class.find(|(_, known)| known.kind == evidence.kind);
+        if let Some((_, known)) = same {
+            known.score = known.score.max(evidence.score);
+            return;
         }
+        let of_class = self.found.iter_mut().filter(|(of, _)| *of == class);
+        let mut count: usize = 0;
+        let least = of_class
+            .inspect(|_| count = count.saturating_add(1))
+            .min_by_key(|(_, known)| known.score);
+        match least {
+            Some((_, least)) if count >= KINDS => {
+                if least.score < evidence.score {
+                    *least = evidence;
+                }
+            }
+            _ => self.found.push((class, evidence)),
+        }
+    }
+
+    /// The best of a class, and half of what its other kinds weigh.
+    fn total(&self, class: Class) -> Option<(&'static str, u16)> {
+        let mut best: Option<Evidence> = None;
+        let mut all: u16 = 0;
+        for (_, evidence) in self.found.iter().filter(|(of, _)| *of == class) {
+            all = all.saturating_add(evidence.score);
+            if best.is_none_or(|best| evidence.score > best.score) {
+                best = Some(*evidence);
+            }
+        }
+        let best = best?;
+        let others = all.saturating_sub(best.score) / 2;
+        Some((best.kind, best.score.saturating_add(others)))
     }
 }
 

@@ -81,6 +81,16 @@ impl<'t> Spot<'t> {
         self.at == 0
     }
 
+    /// Whether the text begins with the word or not long before it.
+    pub fn is_near_start(&self) -> bool {
+        self.at < REACH
+    }
+
+    /// Whether there is white space before the word, near or far.
+    pub fn spaced_before(&self) -> bool {
+        self.before().iter().any(|byte| is_space(*byte))
+    }
+
     /// Whether the word ends there: no letter, digit or `_` follows.
     pub fn is_whole(&self) -> bool {
         !self.after().first().copied().is_some_and(is_word)

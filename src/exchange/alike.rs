@@ -13,7 +13,7 @@ pub(crate) fn comes_alike(headers: &Headers, name: &HeaderName) -> bool {
 /// Whether some services take a name for another, which is not the same. They fold the case of letters; read
 /// what stands in brackets, in front of them or between them as the name; blanks, dots and a bracket that is
 /// not closed as `_`, as PHP does; and pass over marks in front of it, as Spring does (`!`, `_`) and OData (`$`).
-pub(crate) fn is_like(one: &str, other: &str) -> bool {
+pub fn is_like(one: &str, other: &str) -> bool {
     let (one, other) = (unmarked(one), unmarked(other));
     bare(one).eq(bare(other)) || unclosed(one).eq(unclosed(other))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::asked::Asked;
 use crate::connection::Connection;
+use crate::graphql::{GraphqlRequest, UnreadGraphql};
 use crate::host::Host;
 use crate::lifecycle::{RequestVersion, VersionFault, VersionState};
 use crate::limits::Limits;
@@ -95,6 +96,10 @@ pub struct SeldomFacts {
     draw: u64,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
     pub response_checks: Vec<(usize, ResponseCheck)>,
+    /// How the body of the response is searched. Written by `responses`.
+    pub response_search: Option<ResponseSearch>,
+    /// Why the body of the response has passed without being searched, if it has. Written by `responses`.
+    pub response_unjudged: Option<&'static Reason>,
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
     /// for it.
     pub unsettled_signature: Option<Box<dyn Any>>,
@@ -102,10 +107,15 @@ pub struct SeldomFacts {
     pub response_fields: Vec<(HeaderName, HeaderValue)>,
     /// What rules leave to be decided with the body. Written by `access`, which asks the budget for it.
     pub access: Option<Box<dyn Any>>,
+    /// What was found in the head, to be added to what is in the body. Written by `deny_patterns`, which asks the
+    /// budget for it.
+    pub evidence: Option<Box<dyn Any>>,
     /// The place that the request has among those under way. Written by `concurrency`.
     pub place: Option<Box<dyn Any>>,
     /// Why it cannot be told which version of the API the request is for. Written by `versions`.
     pub version_fault: Option<VersionFault>,
+    /// What it asks for, if it is a GraphQL request that has been read, or cannot be. Written by `graphql`.
+    graphql: Option<Result<Rc<GraphqlRequest>, UnreadGraphql>>,
 }
 
 /// The place of an operation in its API: that of its path, and its own there.
@@ -162,6 +172,39 @@ pub enum ResponseCheck {
     Untold(usize),
     /// It cannot be read, for that reason.
     Unreadable(&'static Reason),
+}
+
+/// How a response is searched for what may not leave.
+#[derive(Debug)]
+pub struct ResponseSearch {
+    /// What it is searched as.
+    pub way: SearchWay,
+    /// What has to be changed of its head, should its body be changed.
+    pub edits: Vec<Edit>,
+    /// Whether its head says how long it is.
+    pub has_length: bool,
+}
+
+/// What a response is searched as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchWay {
+    /// JSON.
+    Json,
+    /// Plain text.
+    Text,
+    /// It cannot be told what it is: JSON if it begins like that.
+    Untold,
+    /// It cannot be searched, for that reason.
+    Unjudged(&'static Reason),
+}
+
+impl ResponseSearch {
+    fn memory(&self) -> usize {
+        let edits = self.edits.capacity().saturating_mul(size_of::<Edit>());
+        let values = self.edits.iter().filter_map(Edit::value);
+        let values = values.map(|value| value.as_bytes().len());
+        values.fold(edits, usize::saturating_add)
+    }
 }
 
 impl Facts {
@@ -234,6 +277,18 @@ impl Facts {
         }
     }
 
+    /// What a GraphQL request asks for; nothing before it has been read.
+    pub fn graphql(&self) -> Option<&Result<Rc<GraphqlRequest>, UnreadGraphql>> {
+        self.seldom()?.graphql.as_ref()
+    }
+
+    /// Notes what a GraphQL request asks for.
+    pub fn note_graphql(&mut self, asked: Option<Result<Rc<GraphqlRequest>, UnreadGraphql>>) {
+        if asked.is_some() || self.graphql().is_some() {
+            self.seldom_mut().graphql = asked;
+        }
+    }
+
     /// The number that was drawn for the request; 0 where none was.
     pub fn draw(&self) -> u64 {
         self.seldom().map_or(0, |seldom| seldom.draw)
@@ -269,6 +324,8 @@ impl Facts {
             });
             let fields = fields.fold(0, usize::saturating_add);
             let both = answers.saturating_add(fields);
+            let search = seldom.response_search.as_ref();
+            let both = both.saturating_add(search.map_or(0, ResponseSearch::memory));
             both.saturating_add(size_of::<SeldomFacts>())
         });
         self.limits
@@ -303,6 +360,7 @@ impl Facts {
             || self.operations().is_some()
             || self.version().is_some()
             || version_fault.is_some()
+            || self.graphql().is_some()
             || self.draw() != 0;
         let seldom = is_there.then(|| {
             Box::new(SeldomFacts {
@@ -311,6 +369,7 @@ impl Facts {
                 version_fault,
                 version: self.version().cloned(),
                 draw: self.draw(),
+                graphql: self.graphql().cloned(),
                 ..SeldomFacts::default()
             })
         });

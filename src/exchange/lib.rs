@@ -1,7 +1,7 @@
 //! A request and its response as policies see them, and what a policy, a host, a section of the
 //! document and a call are. Nothing here knows a policy.
 
-mod alike;
+pub mod alike;
 pub mod asked;
 pub mod blanks;
 pub mod body;
@@ -19,6 +19,7 @@ pub mod exchange;
 pub mod fetched;
 pub mod gauges;
 pub mod geo;
+pub mod graphql;
 pub mod host;
 pub mod http_uri;
 pub mod lifecycle;
@@ -31,6 +32,7 @@ pub mod policy;
 pub mod principal;
 pub mod proof;
 pub mod refusal;
+pub mod rewrite;
 pub mod rollout;
 pub mod route;
 pub mod section;

@@ -13,6 +13,7 @@ pub mod deny_patterns;
 pub mod error_pages;
 mod fetched_list;
 pub mod forms;
+pub mod graphql;
 pub mod https;
 pub mod maintenance;
 mod named;
@@ -28,6 +29,7 @@ mod remote;
 pub mod request_headers;
 pub mod respond;
 pub mod response_headers;
+pub mod responses;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
@@ -87,6 +89,7 @@ kinds! {
     introspection,
     credentials,
     signed_request,
+    graphql,
     access,
     rate_limits,
     concurrency,
@@ -99,6 +102,7 @@ kinds! {
     request_headers,
     response_headers,
     sanitize_errors,
+    responses,
     error_pages,
     protected_resource,
     security_headers,

@@ -24,6 +24,7 @@ const SCHEMAS: &str =
 const PATTERNS: &str =
     "this module is built without regular expressions; build it with the feature `patterns`";
 const TRAFFIC: &str = "this module is built without versions, concurrency, and responses and header fields of a document's own; build it with the feature `traffic`";
+const FORMATS: &str = "this module is built without XML, GraphQL, and what is taken out of responses; build it with the feature `formats`";
 const ACCESS: &str = "this module is built without access rules and lists of networks; build it with the feature `access`";
 const CREDENTIALS: &str = "this module is built without API keys, certificates, opaque and bound tokens, signed requests and lists of what is revoked; build it with the feature `credentials`";
 const SIGNATURES: &str = "this module is built without signatures that it checks itself; build it with the feature `signatures`";
@@ -86,6 +87,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
         }),
         ("/routes/0/response_headers", TRAFFIC, |all| {
             all["routes"][0]["response_headers"] = json!({ "remove": ["x-a"] });
+        }),
+        ("/routes/0/graphql", FORMATS, |all| {
+            all["routes"][0]["graphql"] = json!({});
         }),
         ("/routes/0/access", ACCESS, |all| {
             all["routes"][0]["access"] = json!({ "rules": [] });

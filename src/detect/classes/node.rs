@@ -500,7 +500,8 @@ mod tests {
         ] {
             assert!(is_found(attack), "{attack}: {:?}", found(attack));
         }
-        assert_eq!(found_in(Context::Json, "$ne").len(), 1);
+        let named = found_in(Context::Json, "$ne");
+        assert!(named.iter().any(|(class, ..)| *class == Class::Node));
     }
 
     #[test]

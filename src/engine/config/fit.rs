@@ -43,6 +43,26 @@ impl Document<'_> {
         }
     }
 
+    /// Reports the policies of a route at that place which go by GraphQL requests, where nothing reads them.
+    pub(super) fn check_graphql(&mut self, chain: &Block, is_whole: bool, at: &Pointer) {
+        let reads = |step: &Step| step.declared.reads_graphql;
+        // The block that reads them may be wrong, and have been reported.
+        if !is_whole || chain.steps.iter().any(reads) {
+            return;
+        }
+        let asks = |step: &&Step| step.declared.asks_graphql;
+        let mut asking = chain.steps.iter().chain(&chain.beside).filter(asks);
+        if let Some(step) = asking.next() {
+            self.problems.report(
+                at,
+                format_args!(
+                    "`{}` goes by what GraphQL requests ask for, and the route has no `graphql`, which reads them: add it",
+                    step.name
+                ),
+            );
+        }
+    }
+
     /// Notes the policies of a route at that place which are never asked, and reports where a response would be sent
     /// before a policy has seen the body that it judges callers by.
     pub(super) fn check_ends(&mut self, chain: &Block, at: &Pointer) {
@@ -75,6 +95,7 @@ impl Document<'_> {
         let waits = |step: &&Step| {
             let is_before = (step.stage, step.kind) < (last.stage, last.kind);
             let goes_by_body = step.declared.names_caller_late
+                || step.declared.reads_graphql
                 || step.name == "access" && !step.declared.later_request_fields.is_empty();
             is_before && goes_by_body
         };

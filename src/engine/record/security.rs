@@ -11,12 +11,14 @@ use portcullis_policies::credentials::refusals as credentials;
 use portcullis_policies::csrf;
 use portcullis_policies::deny_patterns;
 use portcullis_policies::forms::refusals as forms;
+use portcullis_policies::graphql::refusals as graphql;
 use portcullis_policies::introspection::refusals as introspection;
 use portcullis_policies::jwt::bound::refusals as bound;
 use portcullis_policies::jwt::refusals as jwt;
 use portcullis_policies::parameters::refusals as parameters;
 use portcullis_policies::payload::refusals as payload;
 use portcullis_policies::rate_limits::refusals as limits;
+use portcullis_policies::responses::refusals as responses;
 use portcullis_policies::signed_request::refusals as signed;
 use portcullis_policies::versions::refusals as versions;
 
@@ -299,6 +301,10 @@ pub const KINDS: &[&EventKind] = &[
         ..kind("answer_violated", Severity::Medium, "API3:2023")
     },
     &EventKind {
+        causes: &[Selector::Code(&responses::SENSITIVE)],
+        ..kind("answer_sensitive", Severity::High, "API3:2023")
+    },
+    &EventKind {
         causes: &[
             Selector::Code(&general::NO_ROUTE),
             Selector::Code(&general::METHOD_NOT_ALLOWED),
@@ -319,15 +325,31 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&deny_patterns::IN_PATH),
             Selector::Reason(&deny_patterns::IN_QUERY),
             Selector::Reason(&deny_patterns::IN_HEADERS),
+            Selector::Reason(&deny_patterns::IN_COOKIES),
             Selector::Reason(&deny_patterns::IN_JSON),
             Selector::Reason(&deny_patterns::IN_FORM),
+            Selector::Reason(&deny_patterns::IN_MULTIPART),
         ],
         ..kind("pattern_found", Severity::Medium, "API8:2023")
     },
     &EventKind {
         causes: &[
+            Selector::Reason(&graphql::INTROSPECTION),
+            Selector::Reason(&graphql::UNKNOWN_DOCUMENT),
+            Selector::Reason(&graphql::OPERATION_KIND),
+            Selector::Reason(&graphql::MUTATION_BY_GET),
+        ],
+        ..kind("graphql_probed", Severity::Low, "API8:2023")
+    },
+    &EventKind {
+        causes: &[Selector::Code(&graphql::LIMIT)],
+        ..kind("graphql_excessive", Severity::Medium, "API4:2023")
+    },
+    &EventKind {
+        causes: &[
             Selector::Code(&payload::TOO_LARGE),
             Selector::Code(&forms::TOO_LARGE),
+            Selector::Code(&graphql::TOO_LARGE),
             Selector::Code(&signed::TOO_LARGE),
         ],
         ..kind("body_too_large", Severity::Low, "API4:2023")
@@ -343,6 +365,7 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Code(&payload::STRUCTURE),
             Selector::Code(&parameters::MALFORMED),
             Selector::Code(&forms::MALFORMED),
+            Selector::Code(&graphql::MALFORMED),
         ],
         ..kind("message_malformed", Severity::Medium, "API8:2023")
     },

@@ -29,6 +29,10 @@ pub struct Declaration {
     pub claimants: Option<Rc<dyn ClaimedSubject>>,
     /// Whether it goes by the operations of the route's API.
     pub asks_operations: bool,
+    /// Whether it goes by what GraphQL requests ask for.
+    pub asks_graphql: bool,
+    /// Whether it reads GraphQL requests, for those that go by them.
+    pub reads_graphql: bool,
     /// Whether it asks what the security of that API says of callers.
     pub checks_security: bool,
     /// What operations its API has.
@@ -123,6 +127,8 @@ impl Default for Declaration {
             error_page: None,
             claimants: None,
             asks_operations: false,
+            asks_graphql: false,
+            reads_graphql: false,
             checks_security: false,
             operations: None,
             versions: None,

@@ -36,6 +36,8 @@ pub(super) enum Fault {
     Place,
     /// The proxy does not say that it has verified the certificate of the connection.
     Certificate,
+    /// What a GraphQL request asks for cannot be read.
+    Graphql,
 }
 
 /// What rules ask of a request.

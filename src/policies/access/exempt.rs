@@ -16,7 +16,7 @@ use super::decision::{Truth, matches};
 use super::group::{GroupReader, RuleSources, read_groups};
 use super::operations::unknown_operations;
 use super::request::{Head, HeadContext};
-use super::rule::{AccessRule, Need, RuleAction, RuleUsage};
+use super::rule::{AccessRule, Need, RuleAction, RuleUsage, Values};
 use super::schedule::RuleSchedule;
 use super::{from, to};
 use crate::networks::NetworkLists;
@@ -132,6 +132,14 @@ fn read_item(node: &Node<'_>, context: &mut Context<'_>) -> Option<AccessRule> {
         Some(node) => read_groups(&node, &to::FIELDS, &mut reader),
     };
     let parts = reader.parts;
+    let graphql = to.iter().flatten().flat_map(|group| &group.tests);
+    let mut graphql = graphql.filter(|test| matches!(test.values, Values::Graphql(_)));
+    if let Some(test) = graphql.next() {
+        context.problems.report(
+            &test.at,
+            "is not known here: what GraphQL requests ask for is read after this is judged",
+        );
+    }
     fields.deny_unknown(context.problems);
     Some(AccessRule {
         name: "".into(),

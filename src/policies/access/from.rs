@@ -180,7 +180,8 @@ pub(super) fn holds(values: &Values, caller: CallerIdentity<'_>, effort: &Effort
         | Values::Methods(_)
         | Values::Paths(_)
         | Values::Operations(_)
-        | Values::Versions(_) => Truth::Unknown(Fault::Kind),
+        | Values::Versions(_)
+        | Values::Graphql(_) => Truth::Unknown(Fault::Kind),
     }
 }
 

@@ -213,6 +213,7 @@ impl Policy for Judge {
             conceals: self.shown.conceals(),
             asks_for_certificate: all.iter().any(|rule| rule.asks_for_certificate()),
             draws: all.iter().any(|rule| rule.draws()),
+            asks_graphql: all.iter().any(|rule| rule.asks_graphql()),
             asks_operations: all.iter().any(|rule| rule.operations().next().is_some()),
             ..Declaration::default()
         };

@@ -7,11 +7,11 @@ use portcullis_exchange::exchange::Facts;
 use portcullis_wire::budget::{self, Reservation, Share};
 
 use super::callers::Callers;
-use super::decision::{RequestFacts, Truth, matches};
-use super::from;
+use super::decision::{Fault, RequestFacts, Truth, matches};
 use super::request::{CallerIdentity, Head, holds};
-use super::rule::{AccessRule, FieldTest, RuleCondition};
+use super::rule::{AccessRule, FieldTest, RuleCondition, Values};
 use super::schedule::RuleSchedule;
+use super::{from, to};
 use portcullis_wire::effort::Effort;
 use portcullis_wire::sort;
 
@@ -120,6 +120,7 @@ fn parts(rule: &AccessRule, asked: &dyn RequestFacts) -> Box<[Truth]> {
 pub(super) struct Whole<'w> {
     kept: &'w Kept,
     callers: Callers<'w>,
+    facts: &'w Facts,
     view: View<'w>,
 }
 
@@ -137,6 +138,7 @@ impl<'w> Whole<'w> {
         Self {
             kept,
             callers: Callers::new(caller, facts, false),
+            facts,
             view: View::later(&kept.head, body, effort)
                 .of(caller.claims())
                 .versioned(facts.told_version()),
@@ -149,6 +151,10 @@ impl RequestFacts for Whole<'_> {
         match self.kept.said(rule, test.part) {
             Truth::Later => {
                 let effort = self.view.effort();
+                if let Values::Graphql(fields) = &test.values {
+                    let unread = Truth::Unknown(Fault::Graphql);
+                    return to::asks_for(fields, rule.action, test, self.facts, unread, effort);
+                }
                 let caller = self.callers.met_by(rule, test, effort);
                 from::holds(&test.values, caller, effort)
             }

@@ -157,6 +157,7 @@ fn have_all_of(values: &Values, others: &Values) -> bool {
         (Values::Methods(own), Values::Methods(other)) => contain_all(own, other),
         (Values::Operations(own), Values::Operations(other))
         | (Values::Versions(own), Values::Versions(other)) => contain_all(own, other),
+        (Values::Graphql(own), Values::Graphql(other)) => contain_all(own, other),
         (Values::Authenticated(own), Values::Authenticated(other)) => own == other,
         (Values::Hosts(own), Values::Hosts(other)) => {
             let holds = |host| own.iter().any(|each| each.holds_all_of(host));

@@ -166,7 +166,7 @@ impl RequestFacts for PlannedFacts<'_> {
             Values::Hosts(hosts) => to::is_host(hosts, request.host_name, effort),
             Values::Methods(methods) => to::is_method(methods, request.method, effort),
             Values::Paths(paths) => to::is_plain_path(paths, request.path, effort),
-            Values::Operations(_) => Truth::Later,
+            Values::Operations(_) | Values::Graphql(_) => Truth::Later,
             Values::Addresses(addresses) => {
                 from::is_address(addresses, request.connection.client(self.host))
             }

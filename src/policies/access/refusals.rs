@@ -127,7 +127,8 @@ impl Visibility {
             | Fault::Readings
             | Fault::Kind
             | Fault::Place
-            | Fault::Certificate => (&UNDECIDABLE, &CONCEALED_UNDECIDABLE),
+            | Fault::Certificate
+            | Fault::Graphql => (&UNDECIDABLE, &CONCEALED_UNDECIDABLE),
             Fault::Effort => (&EFFORT, &CONCEALED_EFFORT),
             Fault::Address => (&ADDRESS, &CONCEALED_ADDRESS),
             Fault::List => (&LIST, &CONCEALED_LIST),
@@ -149,6 +150,7 @@ impl Fault {
             Fault::List => "no_list",
             Fault::Place => "no_place",
             Fault::Certificate => "unverified",
+            Fault::Graphql => "graphql",
         }
     }
 }

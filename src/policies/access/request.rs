@@ -156,6 +156,9 @@ impl RequestFacts for Head<'_> {
                 peer.has_a_name_of(texts, effort)
             }
             Values::Versions(names) => to::is_version(names, known.facts.told_version()),
+            Values::Graphql(fields) => {
+                to::asks_for(fields, rule.action, test, known.facts, Truth::Later, effort)
+            }
             values => {
                 let caller = self.callers().met_by(rule, test, effort);
                 from::holds(values, caller, effort)

@@ -7,6 +7,7 @@ use portcullis_document::Pointer;
 use portcullis_exchange::condition::{Condition, PathVariables};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::geo::{Asn, Country, Geo};
+use portcullis_exchange::graphql::GraphqlField;
 use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::rollout::{PartialRollout, Rollout, RolloutSubject};
 use portcullis_exchange::route::{HostPattern, PathPattern, RequestMatcher};
@@ -106,6 +107,7 @@ pub(super) enum Values {
     Paths(Vec<PathPattern>),
     Operations(Vec<Box<str>>),
     Versions(Vec<Box<str>>),
+    Graphql(Vec<GraphqlField>),
 }
 
 /// The numbers of autonomous systems, from the first to the last.
@@ -162,6 +164,7 @@ impl Values {
             | Values::Roles(_)
             | Values::Scopes(_)
             | Values::Authenticated(_) => Need::Identity,
+            Values::Graphql(_) => Need::Body,
         }
     }
 
@@ -185,7 +188,8 @@ impl Values {
             | Values::Methods(_)
             | Values::Paths(_)
             | Values::Operations(_)
-            | Values::Versions(_) => None,
+            | Values::Versions(_)
+            | Values::Graphql(_) => None,
         }
     }
 }
@@ -288,6 +292,12 @@ impl AccessRule {
     pub(super) fn asks_for_certificate(&self) -> bool {
         self.tests()
             .any(|test| matches!(test.values, Values::Certificates(_)))
+    }
+
+    /// Whether it goes by what GraphQL requests ask for.
+    pub(super) fn asks_graphql(&self) -> bool {
+        self.tests()
+            .any(|test| matches!(test.values, Values::Graphql(_)))
     }
 
     /// Whether it may be carried out.

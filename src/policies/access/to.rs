@@ -2,7 +2,8 @@
 
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::Undecidable;
-use portcullis_exchange::exchange::{ApiOperations, Request, UntoldOperation};
+use portcullis_exchange::exchange::{ApiOperations, Facts, Request, UntoldOperation};
+use portcullis_exchange::graphql::GraphqlField;
 use portcullis_exchange::lifecycle::{RequestVersion, VersionFault};
 use portcullis_exchange::route::{
     HostPattern, PathPattern, read_method, read_path, stands_for_every_method, with_head,
@@ -13,15 +14,16 @@ use portcullis_wire::json::Json;
 
 use super::decision::{Fault, Truth};
 use super::group::{GroupField, GroupReader};
-use super::rule::Values;
+use super::rule::{FieldTest, RuleAction, Values};
 
 /// The fields of a group of `to`.
-pub(super) const FIELDS: [GroupField; 5] = [
+pub(super) const FIELDS: [GroupField; 6] = [
     GroupField::new("hosts", "not_hosts", read_hosts),
     GroupField::new("methods", "not_methods", read_methods),
     GroupField::new("paths", "not_paths", read_paths),
     GroupField::new("operations", "not_operations", read_operations),
     GroupField::new("versions", "not_versions", read_versions),
+    GroupField::new("graphql", "not_graphql", read_graphql),
 ];
 
 /// A step of the effort is enough to compare so many bytes of a path with a pattern that is no expression.
@@ -79,6 +81,22 @@ fn read_versions(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values
         item.non_empty(problems).map(Box::from)
     });
     names.map(Values::Versions)
+}
+
+/// Fields of operations. Which there are, no schema says.
+fn read_graphql(node: &Node<'_>, reader: &mut GroupReader<'_>) -> Option<Values> {
+    const TYPES: [&str; 3] = ["Query", "Mutation", "Subscription"];
+    let fields = node.list(reader.problems, |item, problems| {
+        let field = GraphqlField::parse(item.non_empty(problems)?, &TYPES);
+        if field.is_none() {
+            item.report(
+                problems,
+                "must be a field of an operation, such as \"Mutation.deleteUser\", or all of them: \"Query.*\", \"Mutation.*\", \"Subscription.*\"",
+            );
+        }
+        field
+    });
+    fields.map(Values::Graphql)
 }
 
 /// A path as a route's `match` has it, or a string: that path.
@@ -159,6 +177,35 @@ pub(super) fn is_version(
     };
     let name = version.and_then(RequestVersion::name);
     Truth::of(name.is_some_and(|name| names.iter().any(|each| **each == *name)))
+}
+
+/// Whether the fields of operations that a GraphQL request asks for are some of these: all of them where that
+/// allows, and one of them where it denies, so that a field beside it changes nothing. Of a request that has not
+/// been read, `unread`.
+pub(super) fn asks_for(
+    patterns: &[GraphqlField],
+    action: RuleAction,
+    test: &FieldTest,
+    facts: &Facts,
+    unread: Truth,
+    effort: &Effort,
+) -> Truth {
+    let asked = match facts.graphql() {
+        None => return unread,
+        Some(Err(_)) => return Truth::Unknown(Fault::Graphql),
+        Some(Ok(asked)) => asked,
+    };
+    let price = (patterns.len() as u64).saturating_mul(asked.fields().len() as u64);
+    if effort.spend(price).is_err() {
+        return Truth::Unknown(Fault::Effort);
+    }
+    let mut fields = asked.fields().iter();
+    let is_listed = |field: &Box<str>| patterns.iter().any(|pattern| pattern.has(field));
+    let needs_all = (action == RuleAction::Allow) != test.is_negated;
+    Truth::of(match needs_all {
+        true => fields.all(is_listed),
+        false => fields.any(is_listed),
+    })
 }
 
 /// Whether the path of a request is one of these, in all ways in which it may be read.

@@ -12,6 +12,8 @@ pub(super) struct Cost {
     pub(super) at_first: u64,
     /// What changes that when the response comes.
     pub(super) afterwards: Option<Afterwards>,
+    /// Whether what the request asks for changes that, when it has been read as GraphQL.
+    pub(super) is_of_query: bool,
 }
 
 /// A cost that the service's response names.
@@ -30,6 +32,7 @@ impl Cost {
         Self {
             at_first: 1,
             afterwards: None,
+            is_of_query: false,
         }
     }
 
@@ -44,14 +47,21 @@ impl Cost {
         )
     }
 
-    /// Reads a number, or `{ response_header, default, maximum }`.
+    /// Reads a number, `"graphql"`, or `{ response_header, default, maximum }`.
     pub(super) fn read(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         const MOST: u64 = 1_000_000_000;
         let amount = |node: &Node<'_>, problems: &mut Problems| node.integer(problems, 1..=MOST);
+        if let Json::String(_) = node.json() {
+            node.choice(problems, &[("graphql", ())])?;
+            return Some(Self {
+                is_of_query: true,
+                ..Self::one()
+            });
+        }
         let Json::Object(_) = node.json() else {
             return Some(Self {
                 at_first: amount(node, problems)?,
-                afterwards: None,
+                ..Self::one()
             });
         };
         let mut fields = node.fields(problems)?;
@@ -76,6 +86,7 @@ impl Cost {
                 otherwise,
                 is_reserved: maximum.is_some(),
             }),
+            is_of_query: false,
         })
     }
 }

@@ -85,9 +85,10 @@ impl LimitDelay {
         fields: &Fields<'_>,
         problems: &mut Problems,
     ) -> bool {
-        let told = match (charged, &cost.afterwards) {
-            (ChargedOn::Request, None) => return true,
-            (ChargedOn::Request, Some(_)) => (
+        let is_known = cost.afterwards.is_none() && !cost.is_of_query;
+        let told = match charged {
+            ChargedOn::Request if is_known => return true,
+            ChargedOn::Request => (
                 "cost",
                 "a limit that delays has a cost that is known before; write a number, or `on_limit: \"refuse\"`",
             ),

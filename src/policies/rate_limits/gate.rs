@@ -328,6 +328,7 @@ impl Gate {
                 cost: demand.cost,
                 receipt,
                 afterwards: applied.cost.afterwards.clone(),
+                is_of_query: applied.cost.is_of_query,
                 state,
                 at: now,
                 enforced: applied.limit.mode == Mode::Enforce,

@@ -37,6 +37,8 @@ pub(super) struct LimitResult {
     pub(super) receipt: Option<Receipt>,
     /// What the response changes of that.
     pub(super) afterwards: Option<Afterwards>,
+    /// Whether what it asks for changes that, once it has been read.
+    pub(super) is_of_query: bool,
     /// What was known of the caller after that.
     pub(super) state: State,
     /// When that was.

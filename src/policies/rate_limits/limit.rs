@@ -219,7 +219,7 @@ impl Limit {
         fields: &Fields<'_>,
         problems: &mut Problems,
     ) -> bool {
-        if self.charged.is_lockout() && cost.afterwards.is_some() {
+        if self.charged.is_lockout() && (cost.afterwards.is_some() || cost.is_of_query) {
             problems.report(
                 &fields.pointer().member("cost"),
                 "a limit that counts failures has a cost that is known before; write a number",

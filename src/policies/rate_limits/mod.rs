@@ -24,6 +24,7 @@ mod lookup;
 mod lost_turns;
 mod named;
 mod planned;
+mod query_cost;
 pub mod refusals;
 mod response;
 pub mod shard;
@@ -40,6 +41,7 @@ use self::cost::Cost;
 use self::gate::{Gate, RouteLimit};
 use self::global::Global;
 use self::limit::{Limit, LimitScope};
+use self::query_cost::QueryCost;
 use self::response::ResponsePart;
 use portcullis_document::{DidYouMean, Fields, Node, Pointer, Quoted};
 use portcullis_exchange::enforcement::Mode;
@@ -233,6 +235,12 @@ fn parts(limits: Vec<RouteLimit>, shared: &SharedLimits) -> Vec<ChainPart> {
     let has_answer = reads_response || limits.iter().any(speaks_after);
     let last = limits.iter().map(|applied| applied.limit.stage()).max();
     let mut parts = Vec::new();
+    for mode in [Mode::Enforce, Mode::Shadow] {
+        let mut of_mode = limits.iter().filter(|applied| applied.limit.mode == mode);
+        if of_mode.any(|applied| applied.cost.is_of_query) {
+            parts.extend(ChainPart::only(Stage::Acceptance, QueryCost(mode)));
+        }
+    }
     for stage in [Stage::Arrival, Stage::Identity] {
         let of_stage = limits
             .iter()

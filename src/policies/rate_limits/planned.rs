@@ -42,7 +42,7 @@ impl Gate {
         };
         let is_plain = tier.when.is_none() && tier.table.is_some() && limit.key.is_plain();
         let is_simple = limit.charged == ChargedOn::Request && limit.mode == Mode::Enforce;
-        if !is_plain || !is_simple || cost.afterwards.is_some() {
+        if !is_plain || !is_simple || cost.afterwards.is_some() || cost.is_of_query {
             return None;
         }
         draft.steps.push(Step::Limit(Rc::new(PlannedLimit {
@@ -180,6 +180,7 @@ impl plan::Limit for PlannedLimit {
                 cost: self.cost,
                 receipt: charge.receipt.map(Receipt),
                 afterwards: None,
+                is_of_query: false,
                 state: State(charge.state),
                 at: charge.at,
                 enforced: true,

@@ -16,11 +16,13 @@ pub static LIMITED: Code = Code {
     status: 429,
     grpc_status: grpc::RESOURCE_EXHAUSTED,
     title: "Too many requests.",
-    reasons: &[&LIMIT, &LOCKED_OUT, &QUEUE],
+    reasons: &[&LIMIT, &LOCKED_OUT, &QUEUE, &QUERY_COST],
 };
 
 pub static LIMIT: Reason = Reason::new("limit", &LIMITED, Blame::Limit);
 pub static LOCKED_OUT: Reason = Reason::new("locked_out", &LIMITED, Blame::Limit);
+/// It costs more than the limit ever allows at once: waiting does not help.
+pub static QUERY_COST: Reason = Reason::new("query_cost", &LIMITED, Blame::Limit);
 pub static QUEUE: Reason = Reason::new("queue", &LIMITED, Blame::Limit);
 
 pub static UNKEYED: Code = Code {
@@ -28,11 +30,12 @@ pub static UNKEYED: Code = Code {
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
     title: "The request lacks what requests are counted by, or has it twice.",
-    reasons: &[&KEY_MISSING, &KEY_REPEATED, &EFFORT],
+    reasons: &[&KEY_MISSING, &KEY_REPEATED, &EFFORT, &COST_UNKNOWN],
 };
 
 pub static KEY_MISSING: Reason = Reason::new("key_missing", &UNKEYED, Blame::Request);
 pub static KEY_REPEATED: Reason = Reason::new("key_repeated", &UNKEYED, Blame::Request);
+pub static COST_UNKNOWN: Reason = Reason::new("cost_unknown", &UNKEYED, Blame::Request);
 pub static EFFORT: Reason = Reason::new("effort", &UNKEYED, Blame::Request);
 
 pub static UNAVAILABLE: Code = Code {

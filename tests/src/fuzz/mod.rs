@@ -11,6 +11,7 @@ mod discovery;
 mod document;
 mod dpop_proof;
 mod forms;
+mod graphql;
 mod introspection_response;
 mod json_gate;
 mod judge;
@@ -20,6 +21,7 @@ mod openapi;
 mod path;
 mod plan;
 mod query;
+mod redact;
 mod regex;
 mod revocation_list;
 mod ring_host;
@@ -39,6 +41,7 @@ pub use discovery::discovery;
 pub use document::document;
 pub use dpop_proof::dpop_proof;
 pub use forms::forms;
+pub use graphql::graphql;
 pub use introspection_response::introspection_response;
 pub use json_gate::json_gate;
 pub use judge::{NOW, bearer, judge};
@@ -48,6 +51,7 @@ pub use openapi::openapi;
 pub use path::path;
 pub use plan::plan;
 pub use query::query;
+pub use redact::redact;
 pub use regex::regex;
 pub use revocation_list::revocation_list;
 pub use ring_host::ring_host;
@@ -71,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     ("document", document),
     ("dpop_proof", dpop_proof),
     ("forms", forms),
+    ("graphql", graphql),
     ("introspection_response", introspection_response),
     ("json_gate", json_gate),
     ("jwks", jwks),
@@ -79,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     ("path", path),
     ("plan", plan),
     ("query", query),
+    ("redact", redact),
     ("regex", regex),
     ("revocation_list", revocation_list),
     ("schema", schema),

@@ -20,7 +20,9 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-schema", "portcullis-unjudged"),
         compare("portcullis-schema", "portcullis-gate"),
         compare("portcullis-patterns", "portcullis-unjudged"),
+        compare("portcullis-patterns", "portcullis-gate"),
         compare("portcullis-patterns-begun", "portcullis-unjudged"),
+        compare("portcullis-graphql", "portcullis-gate"),
         compare("portcullis-schema-1mb", "buffer-1mb"),
     ],
     half_load: &[],
@@ -29,13 +31,21 @@ pub(super) const GROUP: Group = Group {
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     let body = |name: &str, bytes| scratch.write(name, &order(bytes)).ok();
     let (small, large) = (body("10k.json", 10 << 10), body("1m.json", 1_000_000));
-    // Each beginning of a pattern leads on for sixty characters, and to nothing. A few more of them
-    // would be refused.
-    let begun = json!({ "note": "' or ".repeat(100) + &"x ".repeat(4800) }).to_string();
+    // Around each of these words evidence is sought, and they are none.
+    let begun = "select or drop, and update; from where? ".repeat(256);
+    let begun = json!({ "note": begun }).to_string();
     let begun = scratch.write("begun.json", &begun).ok();
     let work = (Traffic::Same(Algorithm::Rs256), Work::Nothing);
     let judged = |id: &'static str, title, payload| {
         let mut document = document(payload);
+        if id.contains("graphql") {
+            document["routes"][0]["graphql"] = json!({
+                "max_tokens": 100_000,
+                "max_fields": 10_000,
+                "max_root_fields": 10_000,
+                "cost": { "list_arguments": ["first"] },
+            });
+        }
         if id.contains("patterns") {
             document["routes"][0]["deny_patterns"] = json!({ "in": ["json"], "mode": "enforce" });
         }
@@ -44,6 +54,9 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             ..portcullis(id, title, module, &document, work)
         }
     };
+    let query = "orders(first: 10, after: $cursor) { id customer { name } } ".repeat(160);
+    let query = json!({ "query": format!("query Orders($cursor: ID) {{ {query}}}") }).to_string();
+    let query = scratch.write("query.json", &query).ok();
     let schema = json!({ "max_bytes": "1MiB", "json_schema": "order", "require_body": [] });
     vec![
         Chain {
@@ -86,7 +99,15 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             body: begun,
             ..judged(
                 "portcullis-patterns-begun",
-                "Portcullis, deny_patterns on the beginnings of patterns, 10 KiB",
+                "Portcullis, deny_patterns on words of attacks, 10 KiB",
+                json!("off"),
+            )
+        },
+        Chain {
+            body: query,
+            ..judged(
+                "portcullis-graphql",
+                "Portcullis, graphql, a query of 10 KiB",
                 json!("off"),
             )
         },

@@ -1,5 +1,0 @@
-//! What a browser runs.
-
-use super::Words;
-
-pub(super) const WORDS: &[Words] = &[];

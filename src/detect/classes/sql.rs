@@ -1,5 +1,0 @@
-//! Statements of a database.
-
-use super::Words;
-
-pub(super) const WORDS: &[Words] = &[];
