@@ -1,8 +1,6 @@
 //! Texts that may be attacks.
 
-use portcullis::detect::{
-    Class, Classes, Context, Detector, Scores, Sensitivity, allowance,
-};
+use portcullis::detect::{Class, Classes, Context, Detector, Scores, Sensitivity, allowance};
 use portcullis::effort::Effort;
 
 const CONTEXTS: [Context; 6] = [
