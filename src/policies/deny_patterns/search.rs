@@ -90,7 +90,11 @@ impl<'p> Search<'p> {
                 name: Some(name),
                 ..Whereabouts::of(SearchedPart::Headers)
             };
-            self.see(value, Context::Header, at);
+            let context = match is_file_name(name) {
+                true => Context::FileName,
+                false => Context::Header,
+            };
+            self.see(value, context, at);
         }
     }
 
@@ -134,7 +138,7 @@ impl<'p> Search<'p> {
             match part.filename {
                 None => self.see(part.content, Context::Value, at),
                 Some(filename) => {
-                    self.see(filename.as_bytes(), Context::Value, at);
+                    self.see(filename.as_bytes(), Context::FileName, at);
                     if is_text(part) {
                         self.see(part.content, Context::Text, at);
                     }
@@ -240,6 +244,16 @@ impl DenyPatterns {
             .because(at.tell(detail));
         (refusal, class)
     }
+}
+
+/// Whether a header field names a file that is sent: `x-filename`, `x-file-name`, `x_filename`.
+fn is_file_name(name: &[u8]) -> bool {
+    let letters = |name: &[u8]| {
+        name.iter()
+            .filter(|b| b.is_ascii_alphabetic())
+            .eq(b"xfilename")
+    };
+    name.starts_with(b"x") && letters(name)
 }
 
 /// Whether what is in a file is text, as its head says, or does not say.
