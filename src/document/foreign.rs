@@ -66,6 +66,13 @@ const FOREIGN: &[Foreign] = &[
         &["version", "routes"],
         "that is a resource of Kubernetes; what stands here is the policy alone, as in `pluginConfig` of a `WasmPlugin`",
     ),
+    // Of `deny_patterns`, and of firewalls for web applications.
+    named(&["sets", "rule_sets", "rulesets"], "classes"),
+    named(
+        &["paranoia_level", "paranoia", "anomaly_threshold"],
+        "sensitivity",
+    ),
+    named(&["ignore_headers", "exclusions", "exclude"], "except"),
     // What others call what this project has a word for.
     means(
         &["basic", "basic_auth"],

@@ -92,7 +92,7 @@ impl<'d> Node<'d> {
     #[inline(never)]
     pub fn object(&self, problems: &mut Problems, instead: &str) -> Option<Fields<'d>> {
         match self.json {
-            Json::String(_) | Json::Array(_) => {
+            Json::String(_) | Json::Array(_) | Json::Bool(_) | Json::Number(_) => {
                 let kind = self.json.kind();
                 let reason = format_args!("must be an object, not {kind}; write {instead}");
                 self.report(problems, reason);

@@ -142,8 +142,42 @@ events! {
     RecordDropped = "otlp.dropped",
     /// The collector did not take what was sent.
     CollectorFailed = "otlp.failed",
+    /// SQL injection was found.
+    FoundSql = "evidence.sql",
+    /// A script was.
+    FoundScript = "evidence.script",
+    /// Access to files was.
+    FoundFiles = "evidence.files",
+    /// Commands of a shell were.
+    FoundShell = "evidence.shell",
+    /// Code of PHP was.
+    FoundPhp = "evidence.php",
+    /// Code of Java was.
+    FoundJava = "evidence.java",
+    /// Code of Node.js was.
+    FoundNode = "evidence.node",
+    /// An expression of a template was.
+    FoundTemplate = "evidence.template",
+    /// NUL was.
+    FoundNullBytes = "evidence.null_bytes",
     /// An error of the service went out in the filter's words.
     ErrorSanitized = "errors_sanitized",
+    /// A member that a rule names was in a response.
+    SensitiveMember = "sensitive.member",
+    /// The number of a card was in a response.
+    SensitiveCard = "sensitive.card",
+    /// The number of an account was.
+    SensitiveIban = "sensitive.iban",
+    /// A social security number was.
+    SensitiveSsn = "sensitive.ssn",
+    /// A private key was.
+    SensitivePrivateKey = "sensitive.private_key",
+    /// A token was.
+    SensitiveToken = "sensitive.token",
+    /// An e-mail address was.
+    SensitiveEmail = "sensitive.email",
+    /// A response was to be searched for these and could not be.
+    ResponseUnjudged = "responses_unjudged",
 }
 
 impl Event {

@@ -10,7 +10,8 @@ use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
+    ChainPart, Compile, Context, Declaration, Misfits, Policy, PolicyKind, Role, RouteCredentials,
+    RoutePath, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Reply, Selector, grpc};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
@@ -237,6 +238,18 @@ impl Policy for Respond {
             body: self.body.to_vec(),
             details: "portcullis.respond".to_owned(),
         })
+    }
+
+    fn misfits(&self, _: &RouteCredentials<'_>) -> Misfits {
+        let note = || {
+            "`redirect` leads to http://, where what is asked next, and what is answered, can be read and changed on the way; write https://".to_owned()
+        };
+        let redirect = self.redirect.as_ref();
+        let is_unencrypted = redirect.is_some_and(|(_, to)| to.is_unencrypted());
+        Misfits {
+            problems: Vec::new(),
+            notes: is_unencrypted.then(note).into_iter().collect(),
+        }
     }
 
     fn declares(&self) -> Declaration {

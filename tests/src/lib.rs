@@ -6,6 +6,7 @@ pub mod case;
 pub mod chromium;
 pub mod client;
 pub mod conformance;
+pub mod detection;
 pub mod entries;
 pub mod envoy;
 pub mod fake_host;

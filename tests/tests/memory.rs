@@ -222,8 +222,8 @@ fn what_looking_for_patterns_copies_is_reserved() {
     for left in [0, text.len(), 7 * text.len()] {
         assert_eq!(request(left), none, "{left}");
     }
-    // And a little for the array.
-    assert_eq!(request(8 * text.len() + 1024), "Continue([])");
+    // And a little for the array, and for the way to a text.
+    assert_eq!(request(8 * text.len() + (8 << 10)), "Continue([])");
     assert_eq!(budget::used(Share::Bodies), 0);
 }
 

@@ -310,7 +310,9 @@ fn start() -> (Envoy, Upstream) {
             "jwks": { "remote": { "cluster": "upstream", "uri": "http://id.example.com/jwks.json" } },
         } },
         "routes": [
-            { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" } },
+            { "name": "guarded", "match": { "path": { "prefix": "/guarded" } }, "jwt": { "provider": "corp" },
+              "concurrency": { "key": [], "max": 100, "on_limit": { "delay": { "max": "1s", "queue": 10 } } },
+              "rate_limits": [{ "name": "smooth", "key": [], "token_bucket": { "max_tokens": 1000, "tokens_per_fill": 1000, "fill_interval": "1s" }, "on_limit": { "delay": { "max": "1s", "queue": 10 } } }] },
             { "name": "trial", "match": { "path": { "prefix": "/trial" } }, "jwt": { "provider": "corp", "mode": "shadow" } },
             { "name": "open", "match": { "path": { "prefix": "/open" } }, "open": true,
               "payload": { "max_bytes": 64, "responses": { "json_schema": "list" } },

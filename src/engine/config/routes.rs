@@ -376,6 +376,12 @@ impl Document<'_> {
                 };
                 let mut fields = match kind.name {
                     "api_key" => block?.object(context.problems, "{\"store\": \"…\"}")?,
+                    "concurrency" => block?.object(
+                        context.problems,
+                        "{\"key\": [\"client_address\"], \"max\": 10}",
+                    )?,
+                    "maintenance" => block?.object(context.problems, "{}")?,
+                    "respond" => block?.object(context.problems, "{\"status\": 404}")?,
                     "introspection" => block?.object(context.problems, "{\"server\": \"…\"}")?,
                     "jwt" => block?.object(context.problems, "{\"provider\": \"…\"}")?,
                     _ => block?.fields(context.problems)?,

@@ -88,7 +88,7 @@ mod tests {
             .collect()
     }
 
-    const DENY: &str = r#""deny_patterns": {"mode": "enforce", "sets": ["path_traversal"]}"#;
+    const DENY: &str = r#""deny_patterns": {"mode": "enforce", "classes": ["files"]}"#;
 
     #[test]
     fn a_version_that_lacks_a_policy_is_noted() {

@@ -21,7 +21,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Stage, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::{
-    EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, method_not_allowed,
+    EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, WAIT, method_not_allowed,
 };
 use portcullis_exchange::route::Undecidable;
 use portcullis_exchange::versions::refusals;
@@ -244,6 +244,14 @@ impl Judge<'_> {
                     }
                     self.note(refusal, step.name, Lane::InForce);
                 }
+                Flow::Rewrite(_) => {
+                    let refusal = Refusal::new(&WAIT);
+                    let by = By {
+                        step: index,
+                        name: step.name,
+                    };
+                    return Some((Stop::Refuse(refusal), by));
+                }
                 Flow::Skip => {
                     exchange.facts.asked.withdraw();
                     step.policy.not_waited(exchange.facts);
@@ -327,9 +335,9 @@ fn choose(
         Selection::MethodNotAllowed(allowed) => Err(method_not_allowed(&allowed)),
         Selection::Undecidable(Undecidable::Effort) => Err(Refusal::new(&EFFORT)),
         Selection::Undecidable(Undecidable::Version(fault)) => Err(match &engine.versions {
-            Some(versions) => versions.undecided(fault, now),
+            Some(versions) if versions.of(request) == Err(fault) => versions.undecided(fault, now),
             // It is an API that says how versions are named.
-            None => Refusal::new(of_fault(fault)),
+            _ => Refusal::new(of_fault(fault)),
         }),
         Selection::Undecidable(_) => Err(Refusal::new(&ROUTE_HEADER)),
     }

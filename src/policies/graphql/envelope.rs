@@ -52,7 +52,7 @@ const NAMES: [&[u8]; 4] = [QUERY, OPERATION_NAME, VARIABLES, EXTENSIONS];
 
 /// Reads a JSON body, of which so many operations are read at most.
 pub(super) fn read_json<'t>(text: &'t [u8], most: usize) -> Result<Envelopes<'t>, &'static Reason> {
-    let mut reader = Reader::new(Place::Request, most);
+    let mut reader = EnvelopeReader::new(Place::Request, most);
     reader.read(text)?;
     match reader.envelopes.all.is_empty() {
         // An empty list, or no object.
@@ -95,18 +95,18 @@ pub(super) fn with_query<T>(
         }
     }
     let [query, operation_name, variables, extensions] = found;
-    let mut reader = Reader::new(Place::Member(Member::Variables), 1);
+    let mut reader = EnvelopeReader::new(Place::EnvelopeMember(EnvelopeMember::Variables), 1);
     reader.envelopes.all.push(Envelope {
         query: query.map(Cow::Borrowed),
         operation_name: operation_name.map(Cow::Borrowed),
         ..Envelope::default()
     });
     for (text, member) in [
-        (variables, Member::Variables),
-        (extensions, Member::Extensions),
+        (variables, EnvelopeMember::Variables),
+        (extensions, EnvelopeMember::Extensions),
     ] {
         if let Some(text) = text {
-            reader.place = Place::Member(member);
+            reader.place = Place::EnvelopeMember(member);
             reader.read(text)?;
         }
     }
@@ -115,7 +115,7 @@ pub(super) fn with_query<T>(
 
 /// A member of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Member {
+enum EnvelopeMember {
     Query,
     OperationName,
     Variables,
@@ -130,7 +130,7 @@ enum Place {
     /// An operation of a batch.
     Item,
     /// The value of a member.
-    Member(Member),
+    EnvelopeMember(EnvelopeMember),
     /// The value of a variable.
     Variable,
     /// `persistedQuery`
@@ -142,7 +142,7 @@ enum Place {
 }
 
 /// Takes out of JSON what is asked for.
-struct Reader<'t> {
+struct EnvelopeReader<'t> {
     envelopes: Envelopes<'t>,
     most: usize,
     place: Place,
@@ -162,7 +162,7 @@ enum Came<'t> {
     Boolean,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> EnvelopeReader<'t> {
     fn new(place: Place, most: usize) -> Self {
         Self {
             envelopes: Envelopes::default(),
@@ -207,14 +207,22 @@ impl<'t> Reader<'t> {
                 self.envelopes.all.push(Envelope::default());
             }
             (Place::Request, Came::Array, _) => self.envelopes.is_batch = true,
-            (Place::Member(Member::Query), Came::Text(text), Some(envelope)) => {
+            (Place::EnvelopeMember(EnvelopeMember::Query), Came::Text(text), Some(envelope)) => {
                 envelope.query = Some(text.decoded());
             }
-            (Place::Member(Member::OperationName), Came::Text(text), Some(envelope)) => {
+            (
+                Place::EnvelopeMember(EnvelopeMember::OperationName),
+                Came::Text(text),
+                Some(envelope),
+            ) => {
                 envelope.operation_name = Some(text.decoded());
             }
-            (Place::Member(Member::Variables | Member::Extensions), Came::Object, _)
-            | (Place::Member(_), Came::Null, _)
+            (
+                Place::EnvelopeMember(EnvelopeMember::Variables | EnvelopeMember::Extensions),
+                Came::Object,
+                _,
+            )
+            | (Place::EnvelopeMember(_), Came::Null, _)
             | (Place::Persisted, Came::Object, _)
             | (Place::Other, _, _) => {}
             (Place::Variable, came, Some(envelope)) => {
@@ -251,25 +259,33 @@ impl Came<'_> {
     }
 }
 
-impl<'t> Watch<'t> for Reader<'t> {
+impl<'t> Watch<'t> for EnvelopeReader<'t> {
     fn name(&mut self, name: MemberName<'t>) {
         let name = name.text.decoded();
         self.place = match (self.open.last(), &*name) {
-            (Some(Place::Request | Place::Item), QUERY) => Place::Member(Member::Query),
-            (Some(Place::Request | Place::Item), OPERATION_NAME) => {
-                Place::Member(Member::OperationName)
+            (Some(Place::Request | Place::Item), QUERY) => {
+                Place::EnvelopeMember(EnvelopeMember::Query)
             }
-            (Some(Place::Request | Place::Item), VARIABLES) => Place::Member(Member::Variables),
-            (Some(Place::Request | Place::Item), EXTENSIONS) => Place::Member(Member::Extensions),
+            (Some(Place::Request | Place::Item), OPERATION_NAME) => {
+                Place::EnvelopeMember(EnvelopeMember::OperationName)
+            }
+            (Some(Place::Request | Place::Item), VARIABLES) => {
+                Place::EnvelopeMember(EnvelopeMember::Variables)
+            }
+            (Some(Place::Request | Place::Item), EXTENSIONS) => {
+                Place::EnvelopeMember(EnvelopeMember::Extensions)
+            }
             (Some(Place::Request | Place::Item), _) => {
                 self.blame(&refusals::MEMBER);
                 Place::Other
             }
-            (Some(Place::Member(Member::Variables)), _) => {
+            (Some(Place::EnvelopeMember(EnvelopeMember::Variables)), _) => {
                 self.variable = Some(name);
                 Place::Variable
             }
-            (Some(Place::Member(Member::Extensions)), b"persistedQuery") => Place::Persisted,
+            (Some(Place::EnvelopeMember(EnvelopeMember::Extensions)), b"persistedQuery") => {
+                Place::Persisted
+            }
             (Some(Place::Persisted), b"sha256Hash") => Place::Hash,
             _ => Place::Other,
         };

@@ -17,7 +17,7 @@ use super::{Bound, Graphql, refusals};
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
+pub(super) enum SentRequest {
     Get,
     Post,
 }
@@ -33,7 +33,7 @@ pub(super) struct Findings {
 /// A request that is judged.
 struct Judgement<'j> {
     policy: &'j Graphql,
-    sent: Sent,
+    sent: SentRequest,
     effort: &'j Effort,
     asked: GraphqlRequest,
     refusal: Option<Refusal>,
@@ -57,7 +57,12 @@ impl Findings {
 
 impl Graphql {
     /// Judges all operations of a request.
-    pub(super) fn judge(&self, envelopes: &Envelopes<'_>, sent: Sent, effort: &Effort) -> Findings {
+    pub(super) fn judge(
+        &self,
+        envelopes: &Envelopes<'_>,
+        sent: SentRequest,
+        effort: &Effort,
+    ) -> Findings {
         let Some(asked) = GraphqlRequest::new() else {
             return Findings::unread(Refusal::new(&NO_MEMORY));
         };
@@ -208,7 +213,7 @@ impl Judgement<'_> {
         if !self.policy.kinds.contains(&kind) {
             let refusal = Refusal::new(&refusals::OPERATION_KIND);
             self.refuse(refusal.and("operation", Fact::Word(kind.name())));
-        } else if self.sent == Sent::Get && kind != OperationKind::Query {
+        } else if self.sent == SentRequest::Get && kind != OperationKind::Query {
             self.refuse(super::with_allowed(
                 Refusal::new(&refusals::MUTATION_BY_GET),
                 "POST",

@@ -31,7 +31,7 @@ use portcullis_wire::effort::{self, Effort};
 use portcullis_wire::headers::{HeaderName, HeaderValue, Headers};
 
 use self::envelope::{Envelope, Envelopes};
-use self::judge::{Findings, Sent};
+use self::judge::{Findings, SentRequest};
 use self::persisted::Persisted;
 use super::payload::head::is_upgrade;
 
@@ -276,7 +276,7 @@ impl Graphql {
                     return Err(Refusal::new(&NO_MEMORY));
                 };
                 let findings = envelope::with_query(query, |envelopes| {
-                    self.judge(&envelopes, Sent::Get, &effort)
+                    self.judge(&envelopes, SentRequest::Get, &effort)
                 });
                 let findings = findings.map_err(Refusal::new)?;
                 let verdict = noted(exchange.facts, findings);
@@ -355,7 +355,7 @@ impl Graphql {
             None => Err(&refusals::CONTENT_TYPE),
         };
         match envelopes {
-            Ok(envelopes) => self.judge(&envelopes, Sent::Post, &effort),
+            Ok(envelopes) => self.judge(&envelopes, SentRequest::Post, &effort),
             Err(reason) => Findings::unread(Refusal::new(reason)),
         }
     }
@@ -364,7 +364,7 @@ impl Graphql {
     fn check_known(&self, fields: &Fields<'_>, context: &mut Context<'_>) -> Option<()> {
         for text in self.persisted.iter().flat_map(Persisted::texts) {
             let effort = Effort::new(effort::HEAD);
-            let findings = self.judge(&of_text(text.as_bytes()), Sent::Post, &effort);
+            let findings = self.judge(&of_text(text.as_bytes()), SentRequest::Post, &effort);
             // Which of several operations it is, and what lists cost, is for the request to say.
             let refusal = findings.refusal.filter(|refusal| {
                 let told_later = [

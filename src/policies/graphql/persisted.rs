@@ -9,7 +9,7 @@ use portcullis_wire::sort::sort;
 use portcullis_wire::xfcc::is_sha256;
 
 /// A SHA-256.
-pub(super) type Digest = [u8; 32];
+pub(super) type DocumentHash = [u8; 32];
 
 /// The documents that are known.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Persisted {
     /// Whether no others pass.
     pub(super) required: bool,
     /// In order.
-    documents: Vec<(Digest, KnownDocument)>,
+    documents: Vec<(DocumentHash, KnownDocument)>,
 }
 
 /// What is known of a document.
@@ -63,7 +63,7 @@ impl Persisted {
     }
 
     /// The document of that digest, if it is known.
-    pub(super) fn find(&self, digest: &Digest) -> Option<&KnownDocument> {
+    pub(super) fn find(&self, digest: &DocumentHash) -> Option<&KnownDocument> {
         let found = self.documents.binary_search_by(|each| each.0.cmp(digest));
         let found = found.ok().and_then(|found| self.documents.get(found));
         found.map(|(_, document)| document)
@@ -100,7 +100,7 @@ fn read_document(
     node: &Node<'_>,
     has_costs: bool,
     problems: &mut Problems,
-) -> Option<(Digest, KnownDocument)> {
+) -> Option<(DocumentHash, KnownDocument)> {
     let mut fields = node.fields(problems)?;
     let text = fields.optional("text");
     let digest = fields.optional("sha256");
@@ -166,7 +166,7 @@ fn read_document(
     read
 }
 
-fn read_digest(node: &Node<'_>, problems: &mut Problems) -> Option<Digest> {
+fn read_digest(node: &Node<'_>, problems: &mut Problems) -> Option<DocumentHash> {
     let digest = digest(node.text(problems)?.as_bytes());
     if digest.is_none() {
         node.report(
@@ -178,7 +178,7 @@ fn read_digest(node: &Node<'_>, problems: &mut Problems) -> Option<Digest> {
 }
 
 /// Reads a digest in hexadecimal digits.
-pub(super) fn digest(text: &[u8]) -> Option<Digest> {
+pub(super) fn digest(text: &[u8]) -> Option<DocumentHash> {
     let text = std::str::from_utf8(text)
         .ok()
         .filter(|text| is_sha256(text))?;

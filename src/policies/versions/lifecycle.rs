@@ -98,6 +98,19 @@ fn check_order(
     if brownouts.is_empty() {
         return Some(());
     }
+    // Of two at once only one could be meant.
+    let meets = |at: usize, window: &Brownout| {
+        let mut before = brownouts.iter().take(at);
+        before.any(|other| window.from < other.until && other.from < window.until)
+    };
+    let mut places = brownouts.iter().enumerate();
+    if let Some((place, _)) = places.find(|(at, window)| meets(*at, window)) {
+        problems.report(
+            &at.member("brownouts").item(place),
+            "overlaps a window before it; write windows that do not meet",
+        );
+        return None;
+    }
     let Some(sunset) = sunset else {
         problems.report(
             &at.member("brownouts"),

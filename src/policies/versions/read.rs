@@ -164,10 +164,11 @@ fn read_place(node: &Node<'_>, problems: &mut Problems) -> Option<VersionPlace> 
         }
         "header" => {
             let name = read_header_name(&value, problems)?;
-            if ["host", "accept", "cookie", "authorization"].contains(&name.as_str()) {
+            const OTHERS: [&str; 5] = ["host", "accept", "content-type", "cookie", "authorization"];
+            if OTHERS.contains(&name.as_str()) {
                 value.report(
                     problems,
-                    "has another meaning; a version in media types is {\"accept\": …}",
+                    "has another meaning; a version in media types is {\"accept\": …}, and goes by what the client accepts",
                 );
                 return None;
             }

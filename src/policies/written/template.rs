@@ -223,6 +223,12 @@ impl ValueTemplate {
         None
     }
 
+    /// Whether it leads where anybody on the way can read and change what is asked.
+    pub(crate) fn is_unencrypted(&self) -> bool {
+        let first = self.parts.first();
+        matches!(first, Some(TemplatePart::Text(text)) if text.starts_with("http://"))
+    }
+
     /// The text, if it has no places.
     pub(crate) fn constant(&self) -> Option<String> {
         let mut whole = String::new();

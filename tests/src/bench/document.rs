@@ -72,6 +72,14 @@ pub(super) fn throttle() -> Value {
     open(json!({ "rate_limits": [limit] }))
 }
 
+/// A limit that delays, under so few requests in a second that all connections wait for their turn.
+pub(super) fn waiting() -> Value {
+    let mut document = throttle();
+    document["defaults"]["rate_limits"][0]["token_bucket"] =
+        json!({ "max_tokens": 5, "tokens_per_fill": 5, "fill_interval": "5ms" });
+    document
+}
+
 /// How many requests are under way at once, and nothing else.
 pub(super) fn concurrency(key: &[&str]) -> Value {
     open(json!({ "concurrency": { "key": key, "max": 100_000 } }))

@@ -21,6 +21,7 @@ mod openapi;
 mod path;
 mod plan;
 mod query;
+mod redact;
 mod regex;
 mod revocation_list;
 mod ring_host;
@@ -50,6 +51,7 @@ pub use openapi::openapi;
 pub use path::path;
 pub use plan::plan;
 pub use query::query;
+pub use redact::redact;
 pub use regex::regex;
 pub use revocation_list::revocation_list;
 pub use ring_host::ring_host;
@@ -82,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     ("path", path),
     ("plan", plan),
     ("query", query),
+    ("redact", redact),
     ("regex", regex),
     ("revocation_list", revocation_list),
     ("schema", schema),

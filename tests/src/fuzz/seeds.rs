@@ -24,7 +24,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "document" => documents(),
         "dpop_proof" => proofs(),
         "forms" => bodies(),
-        "json_gate" => texts(),
+        "json_gate" | "redact" => texts(),
         "jwks" => key_sets(),
         "network_list" => network_lists(),
         "openapi" => apis(),

@@ -109,6 +109,33 @@ fn examples_are_valid() {
     assert!(documents >= 9, "only {documents} whole documents");
 }
 
+/// What a recipe lets through and refuses is a case, of the very document of the page.
+#[test]
+fn every_recipe_is_a_case() {
+    let page = read("docs/recipes.md");
+    let folder = tokens::repository().join("tests/cases/recipes");
+    let mut cases = Case::read_all(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let rows = page.lines().filter(|line| line.starts_with("| ["));
+    let files = rows.filter_map(|row| row.split('`').nth(1));
+    let documents = fences(&page, "json");
+    let mut written = Vec::new();
+    for (file, text) in files.zip(&documents) {
+        let case = cases.iter().position(|case| case.path.ends_with(file));
+        let case = cases.remove(case.unwrap_or_else(|| panic!("there is no {file}")));
+        let [page, case]: [Value; 2] = [text.as_bytes(), &case.document]
+            .map(|text| serde_json::from_slice(text).expect("JSON"));
+        assert_eq!(page, case, "{file}");
+        written.push(file);
+    }
+    assert_eq!(written.len(), documents.len());
+    assert!(
+        cases.is_empty(),
+        "a case is on no page: {:?}",
+        cases[0].path
+    );
+    assert!(written.len() >= 7);
+}
+
 #[test]
 fn the_example_case_does_what_it_expects() {
     let page = read("tests/cases/README.md");
@@ -548,6 +575,10 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     }
     // Nothing of this is in force for a share; `tests/cases/rollout` has it.
     real.insert("portcullis.rollout".to_owned());
+    // No response of these is searched; `tests/cases/responses` has them.
+    for name in ["portcullis.redacted", "portcullis.unjudged"] {
+        real.insert(name.to_owned());
+    }
     // None of these waits.
     real.insert("portcullis.waited_us".to_owned());
     let page = reference();

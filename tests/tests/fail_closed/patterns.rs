@@ -90,7 +90,7 @@ fn many_texts_are_priced_together() {
 }
 
 #[test]
-fn built_in_sets_on_a_body() {
+fn evidence_in_a_body() {
     let mut document = guarded();
     document["routes"][0] = json!({
         "name": "open", "match": { "path": { "exact": "/open" } }, "open": true,
@@ -103,5 +103,5 @@ fn built_in_sets_on_a_body() {
         .to_string()
         .into_bytes();
     let (took, status) = cost(&stage, &post("/open", body));
-    println!("built-in sets on 10 KiB: {took:.1?}, status {status}");
+    println!("evidence sought in 10 KiB: {took:.1?}, status {status}");
 }

@@ -35,7 +35,7 @@ fn answer(engine: &Rc<Engine>, host: &MemoryHost) -> Option<(u16, Option<String>
                 wait.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned());
             Some((reply.status, wait))
         }
-        Action::Continue(_) | Action::Pause { .. } => None,
+        Action::Continue(_) | Action::Pause { .. } | Action::Replace(_) => None,
     }
 }
 
@@ -106,4 +106,18 @@ fn what_is_never_asked_is_noted() {
     let notes = engine.notes();
     let noted = |note: &String| note.starts_with("/routes/0/percent_by: clients choose");
     assert!(notes.iter().any(noted), "{notes:?}");
+}
+
+#[test]
+fn a_redirect_that_anybody_can_read_is_noted() {
+    let is_noted = |to: &str| {
+        let engine = engine(&format!(r#""respond":{{"redirect":"{to}"}}"#));
+        engine
+            .notes()
+            .iter()
+            .any(|note| note.contains("leads to http://"))
+    };
+    assert!(is_noted("http://a.example/"));
+    assert!(!is_noted("https://a.example/"));
+    assert!(!is_noted("/b"));
 }

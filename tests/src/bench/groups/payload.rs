@@ -20,6 +20,7 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-schema", "portcullis-unjudged"),
         compare("portcullis-schema", "portcullis-gate"),
         compare("portcullis-patterns", "portcullis-unjudged"),
+        compare("portcullis-patterns", "portcullis-gate"),
         compare("portcullis-patterns-begun", "portcullis-unjudged"),
         compare("portcullis-graphql", "portcullis-gate"),
         compare("portcullis-schema-1mb", "buffer-1mb"),
@@ -30,9 +31,9 @@ pub(super) const GROUP: Group = Group {
 fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
     let body = |name: &str, bytes| scratch.write(name, &order(bytes)).ok();
     let (small, large) = (body("10k.json", 10 << 10), body("1m.json", 1_000_000));
-    // Each beginning of a pattern leads on for sixty characters, and to nothing. A few more of them
-    // would be refused.
-    let begun = json!({ "note": "' or ".repeat(100) + &"x ".repeat(4800) }).to_string();
+    // Around each of these words evidence is sought, and they are none.
+    let begun = "select or drop, and update; from where? ".repeat(256);
+    let begun = json!({ "note": begun }).to_string();
     let begun = scratch.write("begun.json", &begun).ok();
     let work = (Traffic::Same(Algorithm::Rs256), Work::Nothing);
     let judged = |id: &'static str, title, payload| {
@@ -98,7 +99,7 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             body: begun,
             ..judged(
                 "portcullis-patterns-begun",
-                "Portcullis, deny_patterns on the beginnings of patterns, 10 KiB",
+                "Portcullis, deny_patterns on words of attacks, 10 KiB",
                 json!("off"),
             )
         },

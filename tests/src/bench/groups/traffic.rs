@@ -18,6 +18,7 @@ pub(super) const GROUP: Group = Group {
         compare("portcullis-concurrency", "native-admission"),
         compare("portcullis-concurrency", "traffic-router"),
         compare("portcullis-throttle", "traffic-router"),
+        compare("portcullis-waiting", "portcullis-throttle"),
     ],
     half_load: &[],
 };
@@ -54,6 +55,12 @@ fn chains(module: &Path, _: &Scratch) -> Vec<Chain> {
             "portcullis-throttle",
             "Portcullis, a limit that delays, with room",
             document::throttle(),
+            Work::Limit,
+        ),
+        ours(
+            "portcullis-waiting",
+            "Portcullis, a limit that delays, every request waits",
+            document::waiting(),
             Work::Limit,
         ),
     ]

@@ -24,6 +24,16 @@ const TEXTS: &[&str] = &[
     "`select` and names",
     "`insert into`",
     "other alphabets",
+    "percent signs, encoded again",
+    "HTML entities",
+    "escapes of JavaScript",
+    "base64",
+    "`$(` and `;`",
+    "`../`",
+    "`<?` and names of PHP",
+    "`java.lang.`",
+    "`require(` and `process.`",
+    "comments of SQL",
     "any of these",
 ];
 
@@ -50,6 +60,8 @@ pub(super) fn all() -> Vec<Family> {
         ),
         of("`deny_patterns`, JSON", &["json"], 64 << 10),
         of("`deny_patterns`, a form", &["form"], 64 << 10),
+        of("`deny_patterns`, a form of parts", &["multipart"], 56 << 10),
+        of("`deny_patterns`, cookies", &["cookies"], LONGEST_FIELD),
         family(
             "`deny_patterns`, everywhere",
             open(json!({ "deny_patterns": { "mode": "enforce" } })),
@@ -63,7 +75,7 @@ pub(super) fn all() -> Vec<Family> {
         family(
             "`deny_patterns`, an expression of the document's, 1 MB",
             open(json!({ "deny_patterns": {
-                "sets": [], "max_bytes": LONGEST_BODY, "mode": "enforce",
+                "classes": [], "max_bytes": LONGEST_BODY, "mode": "enforce",
                 "patterns": [{ "name": "own", "regex": "(?:[a-z]{1,200}x|[a-z0-9]{1,200}y)$" }],
             } })),
             vec![
@@ -94,6 +106,16 @@ fn hostile(kind: usize, bytes: usize, random: &mut Random) -> String {
             11 => format!("or {letter} "),
             12 => "select a,".to_owned(),
             13 => "insert into a ".to_owned(),
+            15 => "%2525".to_owned(),
+            16 => "&#x26;".to_owned(),
+            17 => format!("\\u005c{letter}"),
+            18 => "YWFh".to_owned(),
+            19 => "$(;|".to_owned(),
+            20 => "../".to_owned(),
+            21 => "<? eval ".to_owned(),
+            22 => "java.lang.".to_owned(),
+            23 => "require( process.".to_owned(),
+            24 => "/**/or/*".to_owned(),
             _ => char::from_u32(0x4e00 + random.below(20_000) as u32)
                 .unwrap_or('x')
                 .to_string(),
@@ -101,7 +123,7 @@ fn hostile(kind: usize, bytes: usize, random: &mut Random) -> String {
     };
     let mixed = &mut Random(bytes as u64 + 1);
     text(bytes, || match kind {
-        15 => piece(mixed.below(15)),
+        25 => piece(mixed.below(25)),
         kind => piece(kind),
     })
 }
@@ -124,6 +146,23 @@ fn request(place: &str, shape: &Shape<'_>) -> Request {
             }),
             ..get("/0")
         },
+        "cookies" => {
+            let mut cookie = |_| format!("a={}", hostile(kind, each, random).replace(';', " "));
+            let cookies: Vec<String> = (0..count).map(&mut cookie).collect();
+            let line = cookies.join("; ");
+            let end = line.floor_char_boundary(LONGEST_FIELD);
+            Request {
+                headers: vec![field("cookie", line[..end].trim())],
+                ..get("/0")
+            }
+        }
+        "multipart" => {
+            let head = "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n";
+            let mut part = |_| format!("--x{head}{}\r\n", hostile(kind, each, random));
+            let parts: String = (0..count).map(&mut part).collect();
+            let body = format!("{parts}--x--\r\n");
+            post("/0", "multipart/form-data; boundary=x", body.into_bytes())
+        }
         "json" => {
             let each = each.saturating_sub(4);
             let texts: Vec<String> = (0..count).map(|_| hostile(kind, each, random)).collect();

@@ -1,0 +1,142 @@
+//! The command `portcullis`: what can be done with a document without a proxy.
+//!
+//! [`tree`] reads JSON and YAML with places, [`find`] looks for documents in it, [`mod@check`] has the engine compile them,
+//! and [`report`] writes what it says; [`explain`] takes a request through the engine on the memory host.
+
+mod audit;
+mod check;
+mod explain;
+mod find;
+mod key;
+mod place;
+mod render;
+mod report;
+mod token;
+mod tree;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::audit::AuditArguments;
+use self::check::{Checked, Severity};
+use self::explain::ExplainArguments;
+use self::key::NewKey;
+use self::render::RenderArguments;
+use self::report::Format;
+use self::token::TokenCommand;
+
+/// Checks Portcullis documents, and makes keys for them.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what is wrong with documents, and where
+    ///
+    /// Takes JSON and YAML: documents, and what they stand in: configurations of Envoy, WasmPlugin, EnvoyFilter,
+    /// EnvoyExtensionPolicy, ConfigMap. Of a folder, all files that have a document. Exit status: 0 all are valid;
+    /// 1 one is not; 2 something could not be read.
+    Check(CheckArguments),
+    /// Say what is valid and risky
+    ///
+    /// Looks for what opens an API without being an error, in documents and in the configuration around them. Exit
+    /// status: 0 nothing as bad as --fail-on; 1 something; 2 a file could not be read.
+    Audit(AuditArguments),
+    /// Say what becomes of a request under a document, and why
+    ///
+    /// Which route takes it, what each policy says, what the service and the client get. Nothing is sent and nothing is
+    /// fetched: a response of another server that a policy would wait for does not come. Exit status: 0 it passes; 1 it
+    /// is refused; 2 it could not be judged.
+    Explain(ExplainArguments),
+    /// Print a configuration of Envoy with a document in it, to try that on this machine
+    Render(RenderArguments),
+    /// Make tokens to try a document with, and read tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Make API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Args)]
+struct CheckArguments {
+    /// Files and folders; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    paths: Vec<PathBuf>,
+    /// How to write what is found
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// A note fails too
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyCommand {
+    /// Print a new key, which is shown once, and its entry for the document
+    New(NewKey),
+}
+
+/// The exit status for what could not be done at all.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Check(arguments) => check(&arguments),
+        Command::Audit(arguments) => {
+            let audited = arguments.run(is_coloured());
+            audited.map(|(text, is_good)| (text, u8::from(!is_good)))
+        }
+        Command::Explain(arguments) => {
+            let judged = arguments.run();
+            judged.map(|(text, passes)| (text, u8::from(!passes)))
+        }
+        Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
+        Command::Token(token) => token.run().map(|text| (text, 0)),
+        Command::Key(KeyCommand::New(key)) => key.make().map(|text| (text, 0)),
+    };
+    let (text, status) = match done {
+        Ok(done) => done,
+        Err(error) => {
+            // Nothing can be told if that fails.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::from(status),
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn check(arguments: &CheckArguments) -> Result<(String, u8), String> {
+    let mut all: Vec<Checked> = Vec::new();
+    for (path, is_named) in check::files(&arguments.paths)? {
+        all.extend(check::check(&path, is_named)?);
+    }
+    if all.is_empty() {
+        return Err("there is no document in these folders".to_owned());
+    }
+    let fails = |checked: &Checked| match arguments.strict {
+        true => {
+            let mut findings = checked.findings.iter();
+            findings.any(|finding| finding.severity <= Severity::Note)
+        }
+        false => checked.has_errors(),
+    };
+    let status = u8::from(all.iter().any(fails));
+    Ok((report::write(&all, arguments.format, is_coloured()), status))
+}
+
+/// Whether people look on who have not asked for plain text (<https://no-color.org>).
+fn is_coloured() -> bool {
+    let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !asked_not_to
+}

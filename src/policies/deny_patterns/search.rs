@@ -1,0 +1,354 @@
+//! One look through a head or a body.
+
+use std::borrow::Cow;
+
+use portcullis_detect::{Class, Context, Found, Scores};
+use portcullis_exchange::exchange::Request;
+use portcullis_exchange::host::Host;
+use portcullis_exchange::meter::Event;
+use portcullis_exchange::policy::Verdict;
+use portcullis_exchange::refusal::{Detail, Disclosure, Fact, Refusal};
+use portcullis_schema::Violation;
+use portcullis_wire::effort::TooCostly;
+use portcullis_wire::headers::Headers;
+use portcullis_wire::regex::Effort;
+
+use super::except::LeftAlone;
+use super::place::SearchedPart;
+use super::whereabouts::Whereabouts;
+use super::{BODY_UNREAD, DenyPatterns, EFFORT, json};
+use crate::forms::multipart::{self, FormPart};
+use crate::rate_limits::key::query::decode as decode_leniently;
+
+/// How many parts a form may have to be read.
+const MOST_PARTS: usize = 200;
+
+/// A look through texts of one request.
+pub(super) struct Search<'p> {
+    policy: &'p DenyPatterns,
+    effort: Effort,
+    /// What there is so far.
+    pub(super) scores: Scores,
+    outcome: Option<(Refusal, Option<Class>)>,
+}
+
+/// What was found in a text.
+enum Finding {
+    Nothing,
+    Evidence(Found),
+    /// The pattern of the document's at that place.
+    Own(usize),
+}
+
+impl<'p> Search<'p> {
+    pub(super) fn new(policy: &'p DenyPatterns, effort: Effort, scores: Scores) -> Self {
+        Self {
+            policy,
+            effort,
+            scores,
+            outcome: None,
+        }
+    }
+
+    /// What comes of it; none if there is nothing to object to.
+    pub(super) fn verdict(&mut self, host: &dyn Host) -> Option<Verdict> {
+        let (refusal, class) = self.outcome.take()?;
+        if let Some(class) = class {
+            host.count(event(class).counter());
+        }
+        Some(Verdict::Refuse(refusal))
+    }
+
+    pub(super) fn head(&mut self, request: &Request<'_>) {
+        for place in &self.policy.places {
+            match place {
+                SearchedPart::Path => {
+                    let path = request.target.path().as_bytes();
+                    self.see(path, Context::Path, Whereabouts::of(*place));
+                }
+                SearchedPart::Query => self.pairs(*place, request.query().unwrap_or_default()),
+                SearchedPart::Headers => self.headers(request.headers),
+                SearchedPart::Cookies => self.cookies(request.headers),
+                SearchedPart::Json | SearchedPart::Form | SearchedPart::Multipart => {}
+            }
+        }
+    }
+
+    pub(super) fn body(&mut self, place: SearchedPart, bytes: &[u8], boundary: Option<&str>) {
+        match (place, boundary) {
+            (SearchedPart::Json, _) => self.json(bytes),
+            (SearchedPart::Multipart, Some(boundary)) => self.parts(bytes, boundary),
+            (SearchedPart::Multipart, None) => self.refuse(Refusal::new(&BODY_UNREAD)),
+            _ => self.pairs(place, bytes),
+        }
+    }
+
+    fn headers(&mut self, headers: &Headers) {
+        let own = |name: &[u8]| name.starts_with(b":") || name == b"cookie";
+        for (name, value) in headers.iter().filter(|(name, _)| !own(name)) {
+            let at = Whereabouts {
+                name: Some(name),
+                ..Whereabouts::of(SearchedPart::Headers)
+            };
+            self.see(value, Context::Header, at);
+        }
+    }
+
+    fn cookies(&mut self, headers: &Headers) {
+        let cookies = headers
+            .all("cookie")
+            .flat_map(|line| line.split(|b| *b == b';'));
+        for (index, cookie) in cookies.enumerate() {
+            let mut halves = cookie.splitn(2, |b| *b == b'=').map(<[u8]>::trim_ascii);
+            let mut half = || match halves.next().unwrap_or_default() {
+                half if half.contains(&b'%') => Cow::Owned(decode_leniently(half)),
+                half => Cow::Borrowed(half),
+            };
+            let (name, value) = (half(), half());
+            self.named(SearchedPart::Cookies, index, &name, &value);
+        }
+    }
+
+    /// Names and values of a query or a form, read as leniently as any service reads them.
+    fn pairs(&mut self, place: SearchedPart, pairs: &[u8]) {
+        for (index, pair) in pairs.split(|b| *b == b'&').enumerate() {
+            let mut halves = pair.splitn(2, |b| *b == b'=');
+            let mut half = || match halves.next().unwrap_or_default() {
+                half if half.iter().any(|b| matches!(b, b'%' | b'+')) => {
+                    Cow::Owned(decode_leniently(half))
+                }
+                half => Cow::Borrowed(half),
+            };
+            let (name, value) = (half(), half());
+            self.named(place, index, &name, &value);
+        }
+    }
+
+    fn parts(&mut self, bytes: &[u8], boundary: &str) {
+        let Ok(parts) = multipart::parse(bytes, boundary, MOST_PARTS) else {
+            return self.refuse(Refusal::new(&BODY_UNREAD));
+        };
+        for (index, part) in parts.iter().enumerate() {
+            let at = Whereabouts::nth(SearchedPart::Multipart, index, part.name.as_bytes());
+            self.see(part.name.as_bytes(), Context::Name, at.as_name());
+            match part.filename {
+                None => self.see(part.content, Context::Value, at),
+                Some(filename) => {
+                    self.see(filename.as_bytes(), Context::Value, at);
+                    if is_text(part) {
+                        self.see(part.content, Context::Text, at);
+                    }
+                }
+            }
+        }
+    }
+
+    fn named(&mut self, place: SearchedPart, index: usize, name: &[u8], value: &[u8]) {
+        let at = Whereabouts::nth(place, index, name);
+        self.see(name, Context::Name, at.as_name());
+        self.see(value, Context::Value, at);
+    }
+
+    fn json(&mut self, text: &[u8]) {
+        if json::walk(text, self).is_err() {
+            self.refuse(Refusal::new(&BODY_UNREAD));
+        }
+    }
+
+    /// Whether it is known why the request may not pass.
+    pub(super) fn is_over(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    /// Looks at a text, unless what there is suffices.
+    pub(super) fn see(&mut self, text: &[u8], context: Context, at: Whereabouts<'_>) {
+        if text.is_empty() || self.outcome.is_some() {
+            return;
+        }
+        match self.find(text, context, &at) {
+            Ok(Finding::Nothing) => {}
+            Ok(finding) => self.outcome = Some(self.policy.finding(finding, &at)),
+            Err(TooCostly) => self.refuse(Refusal::new(&EFFORT)),
+        }
+    }
+
+    fn find(
+        &mut self,
+        text: &[u8],
+        context: Context,
+        at: &Whereabouts<'_>,
+    ) -> Result<Finding, TooCostly> {
+        let policy = self.policy;
+        self.effort
+            .spend(u64::try_from(policy.except.len()).unwrap_or(u64::MAX))?;
+        let left_out = match LeftAlone::by(&policy.except, at) {
+            LeftAlone::Wholly => return Ok(Finding::Nothing),
+            LeftAlone::Of(classes) => classes,
+        };
+        policy
+            .detector
+            .judge(text, context, left_out, &self.effort, &mut self.scores)?;
+        if let Some(found) = self.scores.found(policy.sensitivity) {
+            return Ok(Finding::Evidence(found));
+        }
+        if !policy.own.is_empty() {
+            let text = String::from_utf8_lossy(text);
+            for (index, own) in policy.own.iter().enumerate() {
+                if own.regex.is_match(&text, &self.effort)? {
+                    return Ok(Finding::Own(index));
+                }
+            }
+        }
+        Ok(Finding::Nothing)
+    }
+
+    /// Notes why it may not pass, unless that is known.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.outcome.get_or_insert((refusal, None));
+    }
+}
+
+impl DenyPatterns {
+    fn finding(&self, finding: Finding, at: &Whereabouts<'_>) -> (Refusal, Option<Class>) {
+        let (keyword, name, class, detail) = match finding {
+            Finding::Evidence(found) => {
+                let detail = Detail::within("/classes")
+                    .and("class", Fact::Word(found.class.name()))
+                    .and("evidence", Fact::Word(found.kind))
+                    .and("score", Fact::Number(found.score.into()));
+                (found.kind, found.class.name(), Some(found.class), detail)
+            }
+            Finding::Own(index) => {
+                let name = self.own.get(index).map_or("", |own| own.name.as_str());
+                let detail = Detail::within(format!("/patterns/{index}"));
+                (
+                    "pattern",
+                    name,
+                    None,
+                    detail.and("pattern", Fact::trusted(name)),
+                )
+            }
+            Finding::Nothing => ("", "", None, Detail::default()),
+        };
+        let violation = Violation {
+            instance: at.pointer(),
+            keyword,
+            schema: name.to_owned(),
+        };
+        let refusal = Refusal::new(at.place.reason())
+            .with_violations(vec![violation], Disclosure::CodeOnly)
+            .because(at.tell(detail));
+        (refusal, class)
+    }
+}
+
+/// Whether what is in a file is text, as its head says, or does not say.
+fn is_text(part: &FormPart<'_>) -> bool {
+    let media_type = part
+        .media_type
+        .unwrap_or(b"text/plain")
+        .to_ascii_lowercase();
+    let ends = |part: &str| {
+        media_type
+            .windows(part.len())
+            .any(|each| each == part.as_bytes())
+    };
+    media_type.starts_with(b"text/") || ["json", "xml", "javascript"].iter().any(|each| ends(each))
+}
+
+/// What is counted where a class was found.
+fn event(class: Class) -> Event {
+    match class {
+        Class::Sql => Event::FoundSql,
+        Class::Script => Event::FoundScript,
+        Class::Files => Event::FoundFiles,
+        Class::Shell => Event::FoundShell,
+        Class::Php => Event::FoundPhp,
+        Class::Java => Event::FoundJava,
+        Class::Node => Event::FoundNode,
+        Class::Template => Event::FoundTemplate,
+        Class::NullBytes => Event::FoundNullBytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deny_patterns::place::PLACES;
+    use portcullis_detect::{Classes, Detector, Sensitivity};
+    use portcullis_exchange::body::Inspection;
+
+    fn policy() -> DenyPatterns {
+        DenyPatterns {
+            detector: Detector::new(Classes::ALL),
+            sensitivity: Sensitivity::Medium,
+            own: Vec::new(),
+            places: PLACES.map(|(_, place)| place).to_vec(),
+            except: Vec::new(),
+            max_bytes: 1000,
+            inspection: Inspection::Stream,
+        }
+    }
+
+    fn outcome(search: Search<'_>) -> Option<(&'static str, String)> {
+        let (refusal, _) = search.outcome?;
+        let place = refusal.violations.first();
+        let place = place.map(|violation| violation.instance.clone());
+        Some((refusal.reason.name, place.unwrap_or_default()))
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_refused() {
+        let policy = policy();
+        for (place, body) in [
+            (SearchedPart::Json, &br#"["a long text of nothing"]"#[..]),
+            (SearchedPart::Form, b"a=a+long+text+of+nothing"),
+        ] {
+            let mut search = Search::new(&policy, Effort::new(10), Scores::default());
+            search.body(place, body, None);
+            assert_eq!(outcome(search), Some(("effort", String::new())));
+        }
+    }
+
+    #[test]
+    fn elements_are_counted_whatever_they_are() {
+        let policy = policy();
+        let found = |body: &str| {
+            let mut search = Search::new(&policy, Effort::new(10_000), Scores::default());
+            search.body(SearchedPart::Json, body.as_bytes(), None);
+            outcome(search)
+        };
+        let at = |place: &str| Some(("json", place.to_owned()));
+        assert_eq!(
+            found(r#"[1,null,[],{},[2],{"a":1},"x","\u0000"]"#),
+            at("/json/7")
+        );
+        assert_eq!(found(r#"{"a":[{"b":[[],"\u0000"]}]}"#), at("/json/a/0/b/1"));
+        assert_eq!(found(r#"{"a":{"b":1},"c":"\u0000"}"#), at("/json/c"));
+        assert_eq!(found(r#""\u0000""#), at("/json"));
+        let long = format!(r#"{{"{}":{{"b":"\u0000"}}}}"#, "n".repeat(999));
+        let (_, place) = found(&long).unwrap();
+        assert!(place.len() < 300 && place.ends_with('…'), "{place}");
+        assert_eq!(found(r#"["x",]"#), Some(("body_unread", String::new())));
+    }
+
+    #[test]
+    fn files_are_text_if_they_say_so_or_nothing() {
+        let part = |media_type: Option<&'static str>| FormPart {
+            name: "f",
+            filename: Some("f"),
+            media_type: media_type.map(str::as_bytes),
+            content: b"",
+        };
+        for text in [
+            "text/plain",
+            "TEXT/html; a=b",
+            "application/json",
+            "image/svg+xml",
+        ] {
+            assert!(is_text(&part(Some(text))), "{text}");
+        }
+        assert!(is_text(&part(None)));
+        assert!(!is_text(&part(Some("image/png"))));
+    }
+}
