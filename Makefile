@@ -107,7 +107,7 @@ check: quick ## what is soon done after a small change: formatting, clippy, unit
 	PORTCULLIS_WASM=$(CURDIR)/$(QUICK) $(SUITE) --lib --test cases --test docs -- --skip envoy
 
 # The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
-FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs
+FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs envoy/finish.rs
 
 lint: lint-native ## formatting, clippy for both targets, documentation links, licences and sources of crates
 	@envoy/build.sh lint

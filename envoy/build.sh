@@ -12,6 +12,8 @@
 #
 # NAMES=1 leaves the names of functions in the module, for whoever looks into it; it is not for shipping.
 #
+# What the linker makes is not what a proxy loads: finish.rs says what is done to it.
+#
 # WASM_OPT=wasm-opt, or a path, has Binaryen's wasm-opt make the module smaller. Not by default: the module
 # is a tenth smaller, takes more memory in Envoy, and has other bytes with each version of wasm-opt.
 set -eu
@@ -21,7 +23,7 @@ TARGET=wasm32-wasip1
 DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src wasi-libc lld-19"
 action=${1:-build}
 out=target/portcullis.wasm
-features=
+features="--features own-exports"
 profile=release
 case $action in
 build) ;;
@@ -30,13 +32,13 @@ quick)
     out=target/portcullis-quick.wasm
     ;;
 minimal)
-    features=--no-default-features
+    features="--no-default-features --features own-exports"
     profile=minimal
     out=target/portcullis-minimal.wasm
     ;;
 with-faults)
     # Small: a new process of Envoy compiles it in a fraction of the time.
-    features="--features fault-injection"
+    features="--features own-exports,fault-injection"
     profile=minimal
     out=target/portcullis-faults.wasm
     ;;
@@ -92,12 +94,13 @@ flags="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefi
 
 with_rustup() {
     if [ "$action" = lint ]; then
-        cargo clippy --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET -- -D warnings
+        cargo clippy --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET --features own-exports -- -D warnings
         exit
     fi
     # shellcheck disable=SC2086
     RUSTFLAGS=$flags cargo build --locked --profile $profile -p portcullis-proxy-wasm --lib --target $TARGET $features $names
     built=$target_dir/$TARGET/$profile/portcullis.wasm
+    rustc=rustc
 }
 
 with_debian() {
@@ -108,6 +111,7 @@ with_debian() {
     fi
     debian_cargo build
     built=$target_dir/debian/$TARGET/$profile/portcullis.wasm
+    rustc=/usr/bin/rustc
 }
 
 debian_cargo() {
@@ -141,6 +145,17 @@ auto)
     ;;
 *) fail "TOOLCHAIN is rustup, debian or auto, not $TOOLCHAIN" ;;
 esac
+
+# The program is for this machine, and made anew when its source has changed.
+finish() {
+    program=$target_dir/finish
+    if [ ! -x "$program" ] || [ envoy/finish.rs -nt "$program" ]; then
+        env -u RUSTFLAGS "$rustc" --edition 2024 -O -o "$program" envoy/finish.rs || fail "envoy/finish.rs does not compile"
+    fi
+    "$program" "$built" "$built.finished" || fail "$built stays as it was linked"
+    built=$built.finished
+}
+finish
 
 # What rustc's target has, and nothing that a host may lack.
 WASM_FEATURES="--mvp-features --enable-bulk-memory --enable-multivalue --enable-mutable-globals \

@@ -72,7 +72,7 @@ pub(crate) struct Index {
     seen: Box<[u64; SEEN]>,
     /// A bit for each kind that is a word by itself.
     single: u64,
-    /// For each slot of keys, where its entries begin, plus one; and for each kind that is a word.
+    /// For each slot of keys, where its entries begin, plus one.
     slots: Vec<u16>,
     /// Entries of one slot follow one another.
     entries: Vec<Entry>,
@@ -93,6 +93,14 @@ pub(crate) struct Listed {
     pub(crate) verify: Verify,
 }
 
+/// Words of two letters that others begin with. The rest are whole: many words of people begin with two letters.
+const PREFIXES: [&[u8]; 3] = [b"on", b"vb", b"gz"];
+
+/// Whether a word has no letter behind it.
+fn is_whole(word: &[u8]) -> bool {
+    matches!(word, [first, _] if first.is_ascii_alphabetic()) && !PREFIXES.contains(&word)
+}
+
 const SLOT_BITS: u32 = 12;
 const SLOTS: usize = 1 << SLOT_BITS;
 const SEEN: usize = 1 << 10;
@@ -108,8 +116,21 @@ const fn hash(key: u32) -> u32 {
     key.wrapping_mul(0x9E37_79B1) >> 16
 }
 
+/// Where words of three bytes and more are.
 fn slot(key: u32) -> usize {
     (hash(key) >> (16 - SLOT_BITS)) as usize
+}
+
+/// Where words of two bytes are.
+fn pair_slot(key: u32) -> usize {
+    SLOTS.saturating_add((hash(key >> 6) >> 8) as usize)
+}
+
+/// Where words of one byte are.
+fn single_slot(key: u32) -> usize {
+    SLOTS
+        .saturating_add(256)
+        .saturating_add((key >> 12) as usize)
 }
 
 impl Index {
@@ -129,38 +150,42 @@ impl Index {
         let mut index = Self {
             seen: Box::new([0; SEEN]),
             single: 0,
-            slots: vec![0; SLOTS + 64],
+            slots: vec![0; SLOTS + 256 + 64],
             entries: Vec::new(),
             words,
         };
         let mut placed: Vec<(usize, u16)> = Vec::new();
         for (number, word) in index.words.iter().enumerate() {
             let number = u16::try_from(number).unwrap_or(u16::MAX);
-            let mut place = |seen: &mut [u64; SEEN], key: u32| {
-                if let Some(bits) = seen.get_mut((hash(key) >> 6) as usize) {
+            let mut see = |key: u32| {
+                if let Some(bits) = index.seen.get_mut((hash(key) >> 6) as usize) {
                     *bits |= 1 << (hash(key) & 63);
                 }
-                placed.push((slot(key), number));
+                key
             };
-            match *word.text {
-                [] => {}
+            let slot = match *word.text {
+                [] => continue,
                 [only] => {
                     index.single |= 1 << (kind(only) & KIND);
-                    placed.push((SLOTS + usize::from(kind(only) & KIND), number));
+                    single_slot(key(kind(only), 0, 0))
                 }
                 [first, second] => {
-                    for third in 0..=KIND {
-                        place(&mut index.seen, key(kind(first), kind(second), third));
+                    let is_whole = is_whole(word.text);
+                    let letters = LETTERS..DIGIT;
+                    let is_letter = |third| letters.contains(&third) || third == UNDERSCORE;
+                    let ends = |third: &u8| !is_whole || !is_letter(*third);
+                    for third in (0..=KIND).filter(ends) {
+                        see(key(kind(first), kind(second), third));
                     }
+                    pair_slot(key(kind(first), kind(second), 0))
                 }
                 [first, second, third, ..] => {
-                    place(&mut index.seen, key(kind(first), kind(second), kind(third)));
+                    slot(see(key(kind(first), kind(second), kind(third))))
                 }
-            }
+            };
+            placed.push((slot, number));
         }
-        // A word of two bytes may come to one slot by several keys.
         placed.sort_unstable();
-        placed.dedup();
         index.entries.reserve_exact(placed.len());
         for (number, (slot, word)) in placed.iter().enumerate() {
             let next = placed.get(number.saturating_add(1));
@@ -229,8 +254,7 @@ impl Index {
         if matches!(digits, (Some(b'0'..=b'9'), Some(byte)) if is_word(*byte)) {
             return Ok(());
         }
-        let single = SLOTS.saturating_add((key >> 12) as usize);
-        for head in [slot(key), single] {
+        for head in [slot(key), pair_slot(key), single_slot(key)] {
             let first = self.slots.get(head).copied().unwrap_or(0);
             let Some(first) = usize::from(first).checked_sub(1) else {
                 continue;
@@ -238,7 +262,10 @@ impl Index {
             for entry in self.entries.get(first..).unwrap_or_default() {
                 if let Some(word) = self.words.get(usize::from(entry.word)) {
                     let begin = rest.get(..word.text.len());
-                    if begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word.text)) {
+                    let goes_on = || rest.get(2).is_some_and(|third| kind(*third) & LETTER != 0);
+                    if begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word.text))
+                        && !(is_whole(word.text) && goes_on())
+                    {
                         each(word, at)?;
                     }
                 }

@@ -314,7 +314,7 @@ impl<'d> Node<'d> {
         if size > LARGEST {
             self.report(
                 problems,
-                "must be at most 16MiB, for all of it is read into a worker's memory; give larger bodies a route that only counts them: `payload` without `json` and `json_schema`",
+                "must be at most 16MiB, for all of it is read into a worker's memory; give larger bodies a route that only counts them: `payload` without `json`, `json_schema` and `xml`",
             );
             return None;
         }

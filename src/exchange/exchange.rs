@@ -96,6 +96,10 @@ pub struct SeldomFacts {
     draw: u64,
     /// What the body of the response is judged by, each with who judges. Written by `payload`.
     pub response_checks: Vec<(usize, ResponseCheck)>,
+    /// How the body of the response is searched. Written by `responses`.
+    pub response_search: Option<ResponseSearch>,
+    /// Why the body of the response has passed without being searched, if it has. Written by `responses`.
+    pub response_unjudged: Option<&'static Reason>,
     /// What a signature leaves to be compared with the body. Written by `signed_request`, which asks the budget
     /// for it.
     pub unsettled_signature: Option<Box<dyn Any>>,
@@ -168,6 +172,39 @@ pub enum ResponseCheck {
     Untold(usize),
     /// It cannot be read, for that reason.
     Unreadable(&'static Reason),
+}
+
+/// How a response is searched for what may not leave.
+#[derive(Debug)]
+pub struct ResponseSearch {
+    /// What it is searched as.
+    pub way: SearchWay,
+    /// What has to be changed of its head, should its body be changed.
+    pub edits: Vec<Edit>,
+    /// Whether its head says how long it is.
+    pub has_length: bool,
+}
+
+/// What a response is searched as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchWay {
+    /// JSON.
+    Json,
+    /// Plain text.
+    Text,
+    /// It cannot be told what it is: JSON if it begins like that.
+    Untold,
+    /// It cannot be searched, for that reason.
+    Unjudged(&'static Reason),
+}
+
+impl ResponseSearch {
+    fn memory(&self) -> usize {
+        let edits = self.edits.capacity().saturating_mul(size_of::<Edit>());
+        let values = self.edits.iter().filter_map(Edit::value);
+        let values = values.map(|value| value.as_bytes().len());
+        values.fold(edits, usize::saturating_add)
+    }
 }
 
 impl Facts {
@@ -287,6 +324,8 @@ impl Facts {
             });
             let fields = fields.fold(0, usize::saturating_add);
             let both = answers.saturating_add(fields);
+            let search = seldom.response_search.as_ref();
+            let both = both.saturating_add(search.map_or(0, ResponseSearch::memory));
             both.saturating_add(size_of::<SeldomFacts>())
         });
         self.limits

@@ -32,6 +32,7 @@ pub mod policy;
 pub mod principal;
 pub mod proof;
 pub mod refusal;
+pub mod rewrite;
 pub mod rollout;
 pub mod route;
 pub mod section;

@@ -18,6 +18,8 @@ pub struct MediaType<'v> {
 pub enum Format {
     /// RFC 8259, and what RFC 6839 builds on it.
     Json,
+    /// XML 1.0, and what RFC 7303 builds on it.
+    Xml,
     /// A message in length-prefixed pieces, each of which may be compressed.
     Grpc,
     /// By its size.
@@ -94,6 +96,8 @@ impl<'v> MediaType<'v> {
         let application = self.main.eq_ignore_ascii_case("application");
         if is("application", "json") || is("text", "json") || ends_with(self.sub, "+json") {
             Format::Json
+        } else if is("application", "xml") || is("text", "xml") || ends_with(self.sub, "+xml") {
+            Format::Xml
         } else if application && (is("application", "grpc") || starts_with(self.sub, "grpc+")) {
             Format::Grpc
         } else {
@@ -306,7 +310,10 @@ impl MediaRange {
     /// Whether it has media types of that format.
     pub fn may_be(&self, format: Format) -> bool {
         let sub = match &self.sub {
-            Sub::Any => return format == Format::Opaque || self.main == "application",
+            Sub::Any => {
+                return matches!(format, Format::Opaque | Format::Xml)
+                    || self.main == "application";
+            }
             Sub::Exact(sub) => sub.clone(),
             Sub::Suffix(suffix) => ["x", suffix].concat(),
         };
@@ -385,12 +392,21 @@ mod tests {
         ] {
             assert_eq!(format(json), Format::Json, "{json}");
         }
+        for xml in [
+            "application/xml",
+            "Text/XML; charset=utf-8",
+            "application/soap+xml",
+            "image/svg+XML",
+        ] {
+            assert_eq!(format(xml), Format::Xml, "{xml}");
+        }
         for grpc in ["application/grpc", "application/grpc+proto"] {
             assert_eq!(format(grpc), Format::Grpc, "{grpc}");
         }
         for opaque in [
             "text/plain",
             "application/jsonp",
+            "application/xml-dtd",
             "application/grpc-web",
             "a/json",
         ] {
@@ -420,6 +436,8 @@ mod tests {
         assert!(may_be("application/*+json", Format::Json));
         assert!(may_be("application/*", Format::Json));
         assert!(!may_be("text/plain", Format::Json));
+        assert!(may_be("image/*", Format::Xml) && may_be("application/*+xml", Format::Xml));
+        assert!(!may_be("application/json", Format::Xml));
     }
 
     #[test]

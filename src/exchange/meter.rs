@@ -162,6 +162,22 @@ events! {
     FoundNullBytes = "evidence.null_bytes",
     /// An error of the service went out in the filter's words.
     ErrorSanitized = "errors_sanitized",
+    /// A member that a rule names was in a response.
+    SensitiveMember = "sensitive.member",
+    /// The number of a card was in a response.
+    SensitiveCard = "sensitive.card",
+    /// The number of an account was.
+    SensitiveIban = "sensitive.iban",
+    /// A social security number was.
+    SensitiveSsn = "sensitive.ssn",
+    /// A private key was.
+    SensitivePrivateKey = "sensitive.private_key",
+    /// A token was.
+    SensitiveToken = "sensitive.token",
+    /// An e-mail address was.
+    SensitiveEmail = "sensitive.email",
+    /// A response was to be searched for these and could not be.
+    ResponseUnjudged = "responses_unjudged",
 }
 
 impl Event {

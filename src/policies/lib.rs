@@ -29,6 +29,7 @@ mod remote;
 pub mod request_headers;
 pub mod respond;
 pub mod response_headers;
+pub mod responses;
 pub mod sanitize_errors;
 pub mod security_headers;
 #[cfg(any(test, feature = "fault-injection"))]
@@ -101,6 +102,7 @@ kinds! {
     request_headers,
     response_headers,
     sanitize_errors,
+    responses,
     error_pages,
     protected_resource,
     security_headers,

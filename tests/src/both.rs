@@ -213,6 +213,7 @@ pub fn seen(
             seen.extend(flat(&edits));
             seen.push(format!("waits for {reason:?}"));
         }
+        Action::Replace(rewrite) => seen.push(format!("{rewrite:?}")),
         Action::Reply(reply) => {
             passes = false;
             seen.push(format!(

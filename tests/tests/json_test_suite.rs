@@ -114,7 +114,7 @@ fn judge(engine: &Rc<Engine>, text: &[u8]) -> Option<&'static str> {
     match stream.on_request_body(size, BodyState::Complete, &host) {
         Action::Reply(_) => Some(stream.decision().refusal.expect("it is refused").name),
         Action::Continue(_) => None,
-        Action::Pause { .. } => panic!("a complete body is held"),
+        Action::Pause { .. } | Action::Replace(_) => panic!("a complete body is held"),
     }
 }
 

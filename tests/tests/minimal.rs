@@ -149,6 +149,9 @@ fn it_says_what_it_lacks_and_where_that_is_asked_for() {
             all["routes"][0]["cors"] =
                 json!({ "allow_origins": [{ "wildcard": "https://*.example.com" }] });
         }),
+        ("/routes/0/payload/xml", FORMATS, |all| {
+            all["routes"][0]["payload"] = json!({ "max_bytes": "1KiB", "xml": {} });
+        }),
         ("/providers/corp/signatures", SIGNATURES, |all| {
             all["providers"]["corp"]["signatures"] = "filter".into();
         }),

@@ -1,5 +1,7 @@
 //! What stands around a word, for several classes.
 
+use std::cmp::Ordering;
+
 use crate::Evidence;
 use crate::spot::{Spot, is_space, is_word, skip_space};
 
@@ -31,6 +33,28 @@ pub(super) fn has(text: &[u8], part: &[u8]) -> bool {
 pub(super) fn lists(list: &str, name: &[u8]) -> bool {
     let mut names = list.as_bytes().split(|byte| *byte == b' ');
     !name.is_empty() && names.any(|listed| listed == name)
+}
+
+/// Whether a list in order of bytes names this; and whether with `*` behind it.
+pub(super) fn find(list: &str, name: &[u8]) -> Option<bool> {
+    let mut list = list.as_bytes();
+    // Half of the list is left each time.
+    while !list.is_empty() {
+        let middle = list.len() / 2;
+        let (before, after) = list.split_at(middle);
+        let start = before.iter().rposition(|byte| *byte == b' ');
+        let start = start.map_or(0, |start| start.saturating_add(1));
+        let length = after.iter().position(|byte| *byte == b' ');
+        let end = length.map_or(list.len(), |length| middle.saturating_add(length));
+        let listed = list.get(start..end)?;
+        let plain = listed.strip_suffix(b"*");
+        match plain.unwrap_or(listed).cmp(name) {
+            Ordering::Equal => return Some(plain.is_some()),
+            Ordering::Less => list = from(list, end.saturating_add(1)),
+            Ordering::Greater => list = first(list, start.saturating_sub(1)),
+        }
+    }
+    None
 }
 
 /// The first of a list that the text begins with, and what follows.
@@ -109,4 +133,38 @@ pub(super) fn weigh(spot: &Spot<'_>, alone: u16, in_sentence: u16) -> u16 {
 /// Whether a call follows: `(`, behind blanks.
 pub(super) fn is_called(after: &[u8]) -> bool {
     skip_space(first(after, 16)).first() == Some(&b'(')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_language_are_counted() {
+        for (text, count) in [
+            ("", 0),
+            ("one two, three.", 3),
+            ("a b c", 0),
+            ("it's", 1),
+            ("x=1 y/z -l", 0),
+            ("(one) two", 1),
+        ] {
+            assert_eq!(words(text.as_bytes()), count, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_order_is_found() {
+        for (name, found) in [
+            ("a", Some(false)),
+            ("b", Some(true)),
+            ("c", Some(false)),
+            ("d", None),
+            ("", None),
+            ("ab", None),
+        ] {
+            assert_eq!(find("a b* c", name.as_bytes()), found, "{name}");
+        }
+        assert_eq!(find("", b"a"), None);
+    }
 }

@@ -4,8 +4,8 @@ mod address;
 
 use super::Words;
 use super::around::{
-    begins_with, ends, evidence, first, from, has, in_prose, is_all, last, leads, lists, name,
-    weigh,
+    begins_with, ends, evidence, find, first, from, has, in_prose, is_all, last, leads, lists,
+    name, weigh,
 };
 use crate::spot::is_word;
 use crate::{Context, Evidence, Spot};
@@ -179,11 +179,19 @@ fn is_top(spot: &Spot<'_>) -> bool {
         .is_none_or(|byte| b"/\\ =:\"'`(@;,<|".contains(byte))
 }
 
-/// What stands in `/etc`.
+/// What stands in `/etc`, in order; what is secret, or says who there is, with `*`.
+const ETC: &str = "apache apache2 bashrc cron.d cron.daily cron.hourly cron.weekly crontab environment exports fstab \
+    group gshadow* hostname hosts httpd inetd.conf init.d issue kubernetes ldap master.passwd* motd mtab \
+    my.cnf mysql network networks nginx nsswitch.conf openvpn os-release pam.d passwd* php php.ini \
+    postfix profile protocols rc.conf rc.local redhat-release resolv.conf samba security* services \
+    shadow* ssh ssl sudoers* syslog.conf vsftpd.conf";
+
+/// What stands in `/proc`, in order.
+const PROC: &str = "cmdline config cpuinfo crypto devices diskstats dma driver filesystems interrupts ioports kallsyms \
+    kcore loadavg meminfo modules mounts net partitions sched_debug self stat swaps sys uptime version";
+
+/// `/etc/passwd`.
 fn settings(spot: &Spot<'_>) -> Option<Evidence> {
-    const SECRET: &str = "passwd shadow master.passwd gshadow sudoers security/passwd";
-    const KNOWN: &str = "group hosts hostname issue motd fstab crontab ssh/ apache httpd/ nginx/ mysql/ my.cnf php resolv.conf \
-        profile environment os-release pam.d/ samba/ kubernetes/ cron init.d/ rc. network/ redhat-release";
     if !is_top(spot) {
         return None;
     }
@@ -192,17 +200,22 @@ fn settings(spot: &Spot<'_>) -> Option<Evidence> {
         after,
         after.iter().take_while(|byte| b"/.".contains(byte)).count(),
     );
-    let score = if begins_with(after, SECRET).is_some() {
-        told(spot, Evidence::SURE, Evidence::LIKELY, Evidence::SUSPECT)
-    } else if begins_with(after, KNOWN).is_some() {
-        told(spot, Evidence::LIKELY, Evidence::SUSPECT, Evidence::HINT)
-    } else {
-        told(spot, Evidence::SUSPECT, Evidence::HINT, 0)
+    let named = |byte: &&u8| is_word(**byte) || b".-".contains(byte);
+    let length = first(after, 24).iter().take_while(named).count();
+    let file = first(after, length);
+    let file = file
+        .strip_suffix(b"-")
+        .or(file.strip_suffix(b"."))
+        .unwrap_or(file);
+    let score = match find(ETC, file) {
+        Some(true) => told(spot, Evidence::SURE, Evidence::LIKELY, Evidence::SUSPECT),
+        Some(false) => told(spot, Evidence::LIKELY, Evidence::SUSPECT, Evidence::HINT),
+        None => told(spot, Evidence::SUSPECT, Evidence::HINT, 0),
     };
     evidence(SYSTEM, score)
 }
 
-/// What stands in `/proc`.
+/// `/proc/self/environ`.
 fn processes(spot: &Spot<'_>) -> Option<Evidence> {
     if !is_top(spot) {
         return None;
@@ -214,12 +227,7 @@ fn processes(spot: &Spot<'_>) -> Option<Evidence> {
         Some(rest) if own && !segment.is_empty() && begins_with(rest, wanted).is_some() => {
             told(spot, Evidence::SURE, Evidence::LIKELY, Evidence::SUSPECT)
         }
-        _ if lists(
-            "self sys net version cpuinfo meminfo mounts modules interrupts filesystems devices partitions ioports \
-             swaps uptime cmdline config sched_debug stat loadavg kcore kallsyms diskstats crypto dma driver",
-            segment,
-        ) =>
-        {
+        _ if find(PROC, segment).is_some() => {
             told(spot, Evidence::LIKELY, Evidence::SUSPECT, Evidence::HINT)
         }
         _ => 0,
@@ -447,6 +455,20 @@ mod tests {
             "/proc/self/environ",
         ] {
             assert!(is_found(Context::Path, attack), "{attack}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_found() {
+        for list in [super::ETC, super::PROC] {
+            for file in list.split(' ') {
+                let plain = file.trim_end_matches('*');
+                assert_eq!(
+                    super::find(list, plain.as_bytes()),
+                    Some(plain != file),
+                    "{file}"
+                );
+            }
         }
     }
 

@@ -367,20 +367,28 @@ fn spel(spot: &Spot<'_>) -> Option<Evidence> {
     evidence("java expression", if begins { score } else { 0 })
 }
 
+/// Whether another call of that kind follows.
+fn goes_on(after: &[u8]) -> bool {
+    let mut dots = after.split(|byte| *byte == b'.').skip(1);
+    dots.any(|member| {
+        begins_with(
+            member,
+            "forname( exec( invoke( newinstance( getruntime( getengine",
+        )
+        .is_some()
+    })
+}
+
 /// Calls by which classes are reached.
 fn reflection(spot: &Spot<'_>) -> Option<Evidence> {
-    let after = first(spot.after(), 80);
-    let called = skip_space(after);
+    let after = first(spot.after(), 60);
+    let called = skip_space(first(after, 8));
     if !called.starts_with(b"(") {
         return None;
     }
-    let before = last(spot.before(), 80);
+    let before = last(spot.before(), 40);
     let runtime = has(before, b"runtime") || has(before, b"java.lang");
-    let chained = has(after, b".forname(")
-        || has(after, b".exec(")
-        || has(after, b"getruntime")
-        || has(after, b".invoke(")
-        || has(after, b".newinstance(");
+    let chained = goes_on(after);
     let text = before.ends_with(b"''")
         || before.ends_with(b"\"\"")
         || before.ends_with(b"'.")

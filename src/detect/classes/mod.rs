@@ -1,9 +1,10 @@
 //! What each class is known by: words, and what must stand around them to make them evidence.
 //!
-//! A word is in lower case and has no white space but `\n`. It begins with punctuation and is found wherever it stands, or with
-//! a letter or digit and is found behind anything but a letter or `_`; what it ends with is for its verifier to look at
-//! ([`Spot::is_whole`]). A verifier looks at no more than the [`Spot`] shows, goes over that a small fixed number of times,
-//! and gives up soon: a text of nothing but beginnings is to cost less than 100 ns for each byte.
+//! A word is in lower case and has no white space but `\n`. It begins with punctuation and is found wherever it stands,
+//! or with a letter or digit and is found behind anything but a letter or `_`. What it ends with is for its verifier to
+//! look at ([`Spot::is_whole`]), but one of two letters has no letter behind it. A verifier looks at no more than the
+//! [`Spot`] shows, goes over that a small fixed number of times, and gives up soon: a text of nothing but beginnings is
+//! to cost less than 100 ns for each byte.
 
 mod around;
 mod files;

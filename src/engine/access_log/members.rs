@@ -86,6 +86,17 @@ pub const MEMBERS: &[Member] = &[
             });
         }
     }),
+    member("portcullis.redacted", |line, name, of| {
+        let redacted = &of.exchange.record.redacted;
+        if !redacted.is_empty() {
+            line.structure(name, |out| verdict::redacted(out, redacted));
+        }
+    }),
+    member("portcullis.unjudged", |line, name, of| {
+        let seldom = of.exchange.facts.seldom();
+        let reason = seldom.and_then(|seldom| seldom.response_unjudged);
+        trusted(line, name, reason.map(|reason| reason.name));
+    }),
     member("portcullis.rollout", |line, name, of| {
         let sampled = &of.exchange.record.sampled;
         if !sampled.is_empty() {

@@ -250,6 +250,8 @@ impl AccessLog {
             | "portcullis.errors"
             | "portcullis.waited_us"
             | "portcullis.shadow"
+            | "portcullis.redacted"
+            | "portcullis.unjudged"
             | "portcullis.rollout"
             | "portcullis.claim.<claim>"
             | "http.request.header.<name>"

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::detail::{self, Parameters};
 use super::line;
 use super::redact;
-use crate::record::{RolloutState, ShadowRefusal, Verdicts};
+use crate::record::{Redaction, RolloutState, ShadowRefusal, Verdicts};
 use portcullis_schema::Violation;
 
 /// An object: what each policy said, in the order in which they were asked.
@@ -59,6 +59,35 @@ pub(super) fn shadow(out: &mut String, refusals: &[ShadowRefusal], parameters: P
             errors(out, &shadow.violations);
         }
         out.push('}');
+    }
+    out.push(']');
+}
+
+/// A list of objects: what was put in place of parts of a response's body, or would have been.
+pub(super) fn redacted(out: &mut String, redactions: &[Redaction]) {
+    for (index, redaction) in redactions.iter().enumerate() {
+        out.push_str(if index == 0 { "[{" } else { ",{" });
+        let mode = match redaction.is_enforced {
+            true => "enforced",
+            false => "shadow",
+        };
+        let policy = redaction.policy;
+        let _ = write!(
+            out,
+            "\"policy\":\"{policy}\",\"mode\":\"{mode}\",\"counts\":{{"
+        );
+        for (index, (kind, count)) in redaction.found.counts.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            let _ = write!(out, "{separator}\"{kind}\":{count}");
+        }
+        out.push_str("},\"places\":[");
+        for (index, (kind, place)) in redaction.found.places.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            let _ = write!(out, "{separator}{{\"kind\":\"{kind}\",\"instance\":");
+            line::quoted(out, &redact::tokens(place.as_bytes()));
+            out.push('}');
+        }
+        out.push_str("]}");
     }
     out.push(']');
 }

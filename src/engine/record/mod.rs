@@ -9,6 +9,7 @@ mod verdicts;
 
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::refusal::{Claimed, Detail, Reason};
+use portcullis_exchange::rewrite::FoundInBody;
 use portcullis_schema::Violation;
 
 pub use self::ending::Ending;
@@ -31,6 +32,8 @@ pub struct Decision {
     pub responded_by: Option<&'static str>,
     /// What policies in shadow mode would have refused.
     pub shadow: Vec<ShadowRefusal>,
+    /// What policies put in place of the response's body, or would have.
+    pub redacted: Vec<Redaction>,
     /// What was in force, of what is for a share of requests.
     pub sampled: RolloutState,
     /// The place in the chain of the part that refused or answered the request: none was asked after it.
@@ -50,6 +53,17 @@ pub struct ShadowRefusal {
     pub violations: Vec<Violation>,
     /// Which rule was not met, and in what way.
     pub detail: Option<Box<Detail>>,
+}
+
+/// What a policy put in place of the response's body, or would have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Redaction {
+    /// The policy.
+    pub policy: &'static str,
+    /// Whether that has been done.
+    pub is_enforced: bool,
+    /// What it found.
+    pub found: FoundInBody,
 }
 
 /// How many bytes of memory a list takes.
@@ -72,6 +86,7 @@ impl Decision {
         self.violations = Vec::new();
         self.detail = None;
         self.shadow = Vec::new();
+        self.redacted = Vec::new();
     }
 
     /// Forgets what a client says of itself and nobody has accepted.
@@ -110,7 +125,9 @@ impl Decision {
         let lists = self.shadow.iter().map(|each| &each.violations);
         let lists = lists.chain([&self.violations]).map(violations);
         let details = self.details().map(Detail::memory);
+        let redacted = self.redacted.iter().map(|each| each.found.memory());
         let all = lists.chain(details).chain([self.sampled.memory()]);
+        let all = all.chain(redacted);
         all.fold(shadow, usize::saturating_add)
     }
 

@@ -103,7 +103,7 @@ impl Judge<'_> {
                     });
                 }
                 Flow::Skip => self.skipped.push((Lane::Beside, place)),
-                Flow::GoOn | Flow::Await(_) | Flow::Stop(_) => {}
+                Flow::GoOn | Flow::Await(_) | Flow::Rewrite(_) | Flow::Stop(_) => {}
             }
         }
     }

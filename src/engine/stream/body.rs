@@ -16,6 +16,8 @@ use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyProgress, BodyState, Edit, Facts};
 use portcullis_exchange::host::{Host, Side};
 use portcullis_exchange::policy::Verdict;
+use portcullis_exchange::refusal::Refusal;
+use portcullis_exchange::refusal::core::WAIT;
 use portcullis_wire::headers::Headers;
 
 /// A policy that waits for the body, by its place in the chain.
@@ -276,6 +278,11 @@ impl Stream {
             match settle(step.placed_in(verdict), waiting.mode) {
                 Flow::GoOn | Flow::Skip => {}
                 Flow::Await(need) => still.push(Awaiting { need, ..waiting }),
+                Flow::Rewrite(rewrite) if side == Side::Response => {
+                    let is_enforced = waiting.is_enforced();
+                    self.rewrite(rewrite, step.name, is_enforced, progress.state)?;
+                }
+                Flow::Rewrite(_) => return Err((Stop::Refuse(Refusal::new(&WAIT)), Some(by))),
                 Flow::Note(refusal) => {
                     let by = Some((step.name, waiting.lane));
                     self.note(ShadowRefusal::new(refusal, by), host);

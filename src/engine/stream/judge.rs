@@ -21,7 +21,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{Stage, Verdict};
 use portcullis_exchange::refusal::Refusal;
 use portcullis_exchange::refusal::core::{
-    EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, method_not_allowed,
+    EFFORT, NOTHING_HERE, PATH_TWO_ROUTES, ROUTE_HEADER, WAIT, method_not_allowed,
 };
 use portcullis_exchange::route::Undecidable;
 use portcullis_exchange::versions::refusals;
@@ -243,6 +243,14 @@ impl Judge<'_> {
                         }
                     }
                     self.note(refusal, step.name, Lane::InForce);
+                }
+                Flow::Rewrite(_) => {
+                    let refusal = Refusal::new(&WAIT);
+                    let by = By {
+                        step: index,
+                        name: step.name,
+                    };
+                    return Some((Stop::Refuse(refusal), by));
                 }
                 Flow::Skip => {
                     exchange.facts.asked.withdraw();

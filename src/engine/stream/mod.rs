@@ -33,6 +33,7 @@ use portcullis_exchange::exchange::{BodyState, Edit, Facts};
 use portcullis_exchange::host::{Failure, Host};
 use portcullis_exchange::refusal::core::NOT_CONFIGURED;
 use portcullis_exchange::refusal::{Refusal, Reply};
+use portcullis_exchange::rewrite::Rewrite;
 use portcullis_exchange::wait::{Wait, Wake};
 use portcullis_wire::budget::{Reservation, Share};
 use portcullis_wire::headers::Headers;
@@ -99,6 +100,8 @@ pub enum Action {
     },
     /// Answer in place of the service.
     Reply(Reply),
+    /// Put another body in place of the response's, all of which is in hand, and pass it on.
+    Replace(Box<Rewrite>),
 }
 
 /// Why a message is kept.

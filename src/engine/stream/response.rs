@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::body::{Awaiting, StreamedBody, held, holds, most};
+use super::judge::By;
 use super::settle::Stop;
 use super::{Action, Stream};
 use crate::engine::{Chain, Engine, Lane};
+use crate::record::Redaction;
 use portcullis_exchange::body::{BufferedBody, HostBuffer, Inspection};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{Author, BodyState, Edit, Response};
@@ -13,6 +15,7 @@ use portcullis_exchange::host::{Failure, Host, Side};
 use portcullis_exchange::policy::Policy;
 use portcullis_exchange::refusal::core::{BODY_NOT_SHOWN, WAIT};
 use portcullis_exchange::refusal::{Refusal, Reply};
+use portcullis_exchange::rewrite::Rewrite;
 use portcullis_wire::headers::Headers;
 
 /// What is to become of the head of a response.
@@ -34,6 +37,8 @@ pub(super) struct JudgedResponse {
     /// How long it has been judged.
     pub(super) judging: Duration,
     refused: bool,
+    /// What goes out in its place, once all have judged it.
+    rewrite: Option<Box<Rewrite>>,
     /// Whether another body goes out in place of its own.
     replaced: bool,
 }
@@ -109,7 +114,7 @@ impl Stream {
             Side::Request if !holds(&self.awaiting) => None,
             Side::Request => match self.refuse(refusal, None, host) {
                 Action::Reply(reply) => Some(reply),
-                Action::Continue(_) | Action::Pause { .. } => None,
+                Action::Continue(_) | Action::Pause { .. } | Action::Replace(_) => None,
             },
             Side::Response if !holds(&self.response.awaiting) && !self.response.replaced => None,
             Side::Response => {
@@ -128,7 +133,7 @@ impl Stream {
             Side::Request if self.has_replied() || !judged(&self.awaiting) => None,
             Side::Request => match self.refuse(refusal, None, host) {
                 Action::Reply(reply) => Some(reply),
-                Action::Continue(_) | Action::Pause { .. } => None,
+                Action::Continue(_) | Action::Pause { .. } | Action::Replace(_) => None,
             },
             Side::Response if !judged(&self.response.awaiting) && !self.response.replaced => None,
             Side::Response => {
@@ -288,6 +293,43 @@ impl Stream {
         self.response.awaiting = awaiting;
     }
 
+    /// Whether a policy in force judges the body of the response, and so may have it go out otherwise.
+    pub fn may_rewrite_response(&self) -> bool {
+        self.response.awaiting.iter().any(Awaiting::is_enforced)
+    }
+
+    /// The proxy does not do with the response what was asked: what goes out in its place.
+    pub fn response_failed(&mut self, failure: Failure, host: &dyn Host) -> Reply {
+        self.response.awaiting.clear();
+        self.response.refused = true;
+        self.refusal_reply(failure.refusal(), None, host)
+    }
+
+    /// Notes that a policy puts another body in place of the response's, or would.
+    pub(super) fn rewrite(
+        &mut self,
+        mut rewrite: Box<Rewrite>,
+        policy: &'static str,
+        is_enforced: bool,
+        state: BodyState,
+    ) -> Result<(), (Stop, Option<By>)> {
+        if is_enforced && state == BodyState::Open {
+            return Err((Stop::Refuse(Refusal::new(&WAIT)), None));
+        }
+        self.decision.redacted.push(Redaction {
+            policy,
+            is_enforced,
+            found: std::mem::take(&mut rewrite.found),
+        });
+        if !self.reserve_kept() {
+            self.decision.redacted = Vec::new();
+        }
+        if is_enforced {
+            self.response.rewrite = Some(rewrite);
+        }
+        Ok(())
+    }
+
     fn judge_response(
         &mut self,
         state: BodyState,
@@ -325,6 +367,9 @@ impl Stream {
         if state == BodyState::Complete {
             self.response.awaiting.clear();
             self.response.body.is_judged();
+            if let Some(rewrite) = self.response.rewrite.take() {
+                return Action::Replace(rewrite);
+            }
         }
         match at_hand {
             Some(rest) => {

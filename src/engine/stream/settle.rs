@@ -15,6 +15,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::Verdict;
 use portcullis_exchange::refusal::core::WAIT;
 use portcullis_exchange::refusal::{Disclosure, ErrorProtocol, Refusal, Reply};
+use portcullis_exchange::rewrite::Rewrite;
 use portcullis_exchange::wait::Wait;
 use portcullis_wire::headers::Headers;
 
@@ -29,6 +30,8 @@ pub(super) enum Flow {
     Note(Refusal),
     /// The next policy is asked, and this one would have waited.
     Skip,
+    /// The next policy is asked, and the body goes out as this says, if the mode is in force.
+    Rewrite(Box<Rewrite>),
     /// Nobody else is asked.
     Stop(Stop),
 }
@@ -52,6 +55,7 @@ pub(super) fn settle(verdict: Verdict, mode: Mode) -> Flow {
         (Verdict::Refuse(refusal), Mode::Shadow) => Flow::Note(refusal),
         (Verdict::Refuse(refusal), Mode::Enforce) => Flow::Stop(Stop::Refuse(refusal)),
         (Verdict::Respond(reply), Mode::Enforce) => Flow::Stop(Stop::Respond(reply)),
+        (Verdict::Rewrite(rewrite), _) => Flow::Rewrite(rewrite),
         (Verdict::Wait(_), Mode::Shadow) => Flow::Skip,
         (Verdict::Wait(wait), Mode::Enforce) => Flow::Stop(Stop::Wait(wait)),
     }

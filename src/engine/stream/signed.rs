@@ -41,6 +41,7 @@ fn outcome(action: &Action) -> &str {
     match action {
         Action::Continue(_) => "passes",
         Action::Pause { .. } => "waits",
+        Action::Replace(_) => "is replaced",
         Action::Reply(reply) => reply.details.rsplit('{').next().unwrap_or_default(),
     }
 }

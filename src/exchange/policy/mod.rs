@@ -9,6 +9,7 @@ use crate::exchange::{ApiOperations, Exchange, Facts, Finished, Response};
 use crate::host::Host;
 use crate::plan::Draft;
 use crate::refusal::{Code, Refusal, Reply, Selector};
+use crate::rewrite::Rewrite;
 use crate::route::{PathTemplate, RequestMatcher};
 use crate::section::Sections;
 use crate::versions::VersionScheme;
@@ -347,4 +348,7 @@ pub enum Verdict {
     Refuse(Refusal),
     /// It is answered here, and that is no refusal: a preflight, a redirect.
     Respond(Reply),
+    /// It may pass with another body. Only for the whole body of a response, which has been held: as the verdict on
+    /// anything else it refuses.
+    Rewrite(Box<Rewrite>),
 }

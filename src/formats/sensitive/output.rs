@@ -10,13 +10,18 @@ pub struct NoMemory;
 #[derive(Debug)]
 pub struct Rewritten {
     bytes: Vec<u8>,
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 impl Rewritten {
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Its bytes, and what was asked for them.
+    pub fn into_parts(self) -> (Vec<u8>, Reservation) {
+        (self.bytes, self.memory)
     }
 }
 
@@ -59,7 +64,7 @@ impl Output {
     pub(super) fn finish(self) -> Rewritten {
         Rewritten {
             bytes: self.bytes,
-            _memory: self.memory,
+            memory: self.memory,
         }
     }
 }

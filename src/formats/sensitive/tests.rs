@@ -491,3 +491,79 @@ fn without_memory_nothing_is_rewritten() {
     drop(spent);
     assert_eq!(judged(&mut findings), Ok(true));
 }
+
+/// Numbers by the generator of Knuth's MMIX.
+struct Numbers(u64);
+
+impl Iterator for Numbers {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        Some(self.0 ^ self.0 >> 33)
+    }
+}
+
+/// Of texts that only look like something by chance, how many do: in a hundred thousand of each.
+#[test]
+fn how_often_texts_look_like_something_by_chance() {
+    let digits = |number: u64, most: u32| {
+        format!(
+            "{:0width$}",
+            number % 10u64.pow(most),
+            width = most as usize
+        )
+    };
+    type Make<'m> = &'m dyn Fn(u64, u64) -> String;
+    let uuid = |a: u64, b: u64| {
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            a >> 32,
+            a >> 16 & 0xffff,
+            a & 0xfff,
+            b >> 52,
+            b & 0xffff_ffff_ffff
+        )
+    };
+    let made: [(&str, Make<'_>, usize); 10] = [
+        ("16 digits", &|a, _| digits(a, 16), 2900),
+        ("15 digits", &|a, _| digits(a, 15), 300),
+        ("14 digits", &|a, _| digits(a, 14), 500),
+        ("13 digits", &|a, _| digits(a, 13), 0),
+        ("64-bit ids", &|a, _| (a >> 1).to_string(), 300),
+        (
+            "milliseconds",
+            &|a, _| (1_500_000_000_000 + a % 500_000_000_000).to_string(),
+            0,
+        ),
+        (
+            "microseconds",
+            &|a, _| (1_500_000_000_000_000 + a % 500_000_000_000_000).to_string(),
+            0,
+        ),
+        (
+            "nanoseconds",
+            &|a, _| (1_500_000_000_000_000_000 + a % 500_000_000_000_000_000).to_string(),
+            0,
+        ),
+        ("UUIDs", &uuid, 10),
+        (
+            "SHA-256",
+            &|a, b| format!("{a:016x}{b:016x}{:016x}{:016x}", !a, !b),
+            0,
+        ),
+    ];
+    for (name, make, most) in made {
+        let mut numbers = Numbers(1);
+        let mut hits = 0;
+        for _ in 0..100_000 {
+            let (a, b) = (numbers.next().unwrap(), numbers.next().unwrap());
+            hits += found(&make(a, b)).len();
+        }
+        println!("{name}: {hits}");
+        assert!(hits <= most, "{name}: {hits} of 100000");
+    }
+}

@@ -12,7 +12,7 @@ pub(super) enum Reference {
 }
 
 /// How many bytes a reference may have: a character can be written with any number of zeros in front.
-const LONGEST: usize = 16;
+const LONGEST: usize = 32;
 
 /// Reads a reference that begins with the first byte.
 pub(super) fn read(text: &[u8]) -> Result<Reference, XmlFault> {

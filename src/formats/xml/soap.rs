@@ -91,6 +91,9 @@ impl ExpandedName {
     }
 }
 
+/// How much is read of the action in a message's header: longer ones are nobody's.
+const LONGEST: usize = 4096;
+
 impl SoapVersion {
     fn of(namespace: &[u8]) -> Option<Self> {
         match namespace {
@@ -162,8 +165,6 @@ impl SoapMessage {
     }
 
     fn text(&mut self, depth: usize, text: XmlText<'_>) -> Result<(), XmlFault> {
-        /// More than any name of an action.
-        const LONGEST: usize = 4096;
         if depth < 3 {
             let is_blank = is_all_blank(text.raw());
             return if is_blank {
@@ -175,13 +176,11 @@ impl SoapMessage {
         if self.addressing != Addressing::Open {
             return Ok(());
         }
-        if self.addressed.len().saturating_add(text.raw().len()) > LONGEST {
-            return Err(XmlFault::SoapAddressing);
-        }
         let mut kept = Ok(0);
         text.decode(&mut |piece| {
+            let room = LONGEST.saturating_sub(self.addressed.len());
             if kept.is_ok() {
-                kept = self.addressed.extend(piece);
+                kept = self.addressed.extend(piece.get(..room).unwrap_or(piece));
             }
         });
         kept.map(|_| ())
@@ -193,8 +192,9 @@ impl SoapMessage {
             0 if rules.operations.is_some() && self.children == 0 => Err(XmlFault::SoapOperation),
             2 if self.addressing == Addressing::Open => {
                 self.addressing = Addressing::Said;
+                let is_cut = self.addressed.len() >= LONGEST;
                 let said = self.addressed.items().trim_ascii();
-                match rules.action.is_none_or(|action| action == said) {
+                match rules.action.is_none_or(|action| action == said && !is_cut) {
                     true => Ok(()),
                     false => Err(XmlFault::SoapAddressing),
                 }

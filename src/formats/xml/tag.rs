@@ -106,6 +106,8 @@ impl Scope {
             let prefix = match hand.prefix(attribute) {
                 b"" if local == b"xmlns" => Some(&b""[..]),
                 b"xmlns" => Some(local),
+                // Some readers take it for a declaration, whatever its prefix.
+                _ if local == b"xmlns" => return Err((XmlFault::Namespace, attribute.name)),
                 _ => None,
             };
             if let Some(prefix) = prefix {
@@ -231,7 +233,13 @@ impl<'t> Hand<'t> {
                 continue;
             }
             if is_first {
-                return Err((XmlFault::Syntax, here));
+                let has_colon = here > start || self.byte(here) == Some(b':');
+                let fault = if has_colon {
+                    XmlFault::Namespace
+                } else {
+                    XmlFault::Syntax
+                };
+                return Err((fault, here));
             }
             if self.byte(here) != Some(b':') {
                 return Ok(Some(NamePlace {

@@ -212,24 +212,29 @@ impl XmlPieces {
             };
         }
         let mut here = at;
-        loop {
+        let fault = loop {
             here = find(hand.bytes(), here, LESS | AMPERSAND | BRACKET | ODD);
-            self.has_room(at, here)?;
-            let rest = hand.rest(here);
-            match rest.first() {
-                None | Some(b'<') => break,
-                Some(b'&') => match hand.reference(here)? {
-                    Some(next) => here = next,
-                    None => break,
-                },
-                Some(b']') if rest.starts_with(b"]]>") => return Err((XmlFault::Syntax, here)),
-                Some(b']') if b"]]>".starts_with(rest) => break,
-                Some(b']') => here = here.saturating_add(1),
-                Some(_) => here = hand.character(here)?,
+            if let Some(fault) = self.exceeds(hand, at, &mut here) {
+                break Some(fault);
             }
-        }
+            let rest = hand.rest(here);
+            let next = match rest.first() {
+                None | Some(b'<') => CUT_OFF,
+                Some(b'&') => hand.reference(here),
+                Some(b']') if rest.starts_with(b"]]>") => Err((XmlFault::Syntax, here)),
+                Some(b']') if b"]]>".starts_with(rest) => CUT_OFF,
+                Some(b']') => Ok(Some(here.saturating_add(1))),
+                Some(_) => hand.character(here).map(Some),
+            };
+            match next {
+                Ok(Some(next)) => here = next,
+                Ok(None) => break None,
+                Err(fault) => break Some(fault),
+            }
+        };
+        // What stands before a fault is told first, in pieces and in one.
         self.tell(XmlText::Content(hand.between(at, here)), at, watch)?;
-        Ok((here > at).then_some(here))
+        fault.map_or(Ok((here > at).then_some(here)), Err)
     }
 
     /// Goes over what stands in a comment or in `<![CDATA[`.
@@ -244,28 +249,28 @@ impl XmlPieces {
             true => (b"-->", HYPHEN | ODD),
             false => (b"]]>", BRACKET | ODD),
         };
-        let mut here = at;
-        let is_closed = loop {
+        let (mut here, mut is_closed) = (at, false);
+        let fault = loop {
             here = find(hand.bytes(), here, stops);
-            if !is_comment {
-                self.has_room(at, here)?;
+            if !is_comment && let Some(fault) = self.exceeds(hand, at, &mut here) {
+                break Some(fault);
             }
             let rest = hand.rest(here);
-            match rest.first() {
-                None => break false,
-                Some(byte) if !is(*byte, ODD) => {
-                    if rest.starts_with(end) {
-                        break true;
-                    }
-                    if end.starts_with(rest) {
-                        break false;
-                    }
-                    if is_comment && rest.starts_with(b"--") {
-                        return Err((XmlFault::Syntax, here));
-                    }
-                    here = here.saturating_add(1);
+            let next = match rest.first() {
+                None => CUT_OFF,
+                Some(byte) if is(*byte, ODD) => hand.character(here).map(Some),
+                Some(_) if rest.starts_with(end) => {
+                    is_closed = true;
+                    break None;
                 }
-                Some(_) => here = hand.character(here)?,
+                Some(_) if end.starts_with(rest) => CUT_OFF,
+                Some(_) if is_comment && rest.starts_with(b"--") => Err((XmlFault::Syntax, here)),
+                Some(_) => Ok(Some(here.saturating_add(1))),
+            };
+            match next {
+                Ok(Some(next)) => here = next,
+                Ok(None) => break None,
+                Err(fault) => break Some(fault),
             }
         };
         if !is_comment {
@@ -275,16 +280,18 @@ impl XmlPieces {
             self.inside = Inside::Content;
             here = here.saturating_add(end.len());
         }
-        Ok((here > at).then_some(here))
+        fault.map_or(Ok((here > at).then_some(here)), Err)
     }
 
-    /// Whether text may go on from one place to the other.
-    fn has_room(&self, from: usize, to: usize) -> At<()> {
+    /// Whether text goes on for too long from one place to the other, which is then where it may go on to.
+    fn exceeds(&self, hand: Hand<'_>, from: usize, to: &mut usize) -> Option<(XmlFault, usize)> {
         let room = self.limits.text_bytes.saturating_sub(self.run);
-        match to.saturating_sub(from) > room {
-            true => Err((XmlFault::TextBytes, from.saturating_add(room))),
-            false => Ok(()),
+        let most = from.saturating_add(room);
+        if *to <= most {
+            return None;
         }
+        *to = hand.text.floor_char_boundary(most);
+        Some((XmlFault::TextBytes, most))
     }
 
     fn tell(&mut self, text: XmlText<'_>, at: usize, watch: &mut dyn XmlWatch) -> At<()> {
@@ -293,9 +300,15 @@ impl XmlPieces {
             return Ok(());
         }
         self.run = self.run.saturating_add(length);
+        // The place is that of the first character that is no blank, wherever the text is parted.
+        let blanks = text
+            .raw()
+            .iter()
+            .take_while(|byte| is_blank(**byte))
+            .count();
         watch
             .text(self.scope.depth(), text)
-            .map_err(|fault| (fault, at))
+            .map_err(|fault| (fault, at.saturating_add(blanks)))
     }
 }
 

@@ -10,6 +10,13 @@
     reason = "the one place where memory is shared with the host"
 )]
 
+#[cfg(feature = "own-exports")]
+use std::{
+    alloc::{Layout, alloc, handle_alloc_error},
+    cell::Cell,
+    ptr::null_mut,
+};
+
 use super::allocator;
 use portcullis_exchange::host::Failure;
 
@@ -23,7 +30,8 @@ impl HostError {
     /// There is no memory for what the host would hand over. It was not asked.
     pub(super) const NO_MEMORY: Self = Self(u32::MAX);
 
-    /// The host found no memory in the VM for what it was to hand over. The VM has failed.
+    /// The host found no memory in the VM for what it was to hand over. The VM has failed, unless that was
+    /// [expected](header_pairs_within).
     pub(super) const NOT_HANDED_OVER: Self = Self(6);
 
     /// What it is to those who know of no ABI.
@@ -421,6 +429,50 @@ pub(super) fn send_local_response(
     })
 }
 
+#[cfg(feature = "own-exports")]
+thread_local! {
+    /// The most bytes that the proxy is to hand over, where whoever calls it can do without; none where it needs all.
+    static EXPECTED: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Memory for what a host call hands over; [`received`] takes it. Where there is none this traps, and a trap refuses:
+/// what the proxy knows and cannot hand over must not look like what it does not know. Who can do without is told.
+// SAFETY: nothing else has this name.
+#[cfg(feature = "own-exports")]
+#[unsafe(no_mangle)]
+extern "C" fn portcullis_on_memory_allocate(size: usize) -> *mut u8 {
+    let expected = EXPECTED.take();
+    let layout = match Layout::array::<u8>(size) {
+        Ok(layout) if size > 0 && expected.is_none_or(|most| size <= most) => layout,
+        // The proxy takes null for no memory, and hands nothing over.
+        _ => return null_mut(),
+    };
+    // SAFETY: the layout has a size.
+    let memory = unsafe { alloc(layout) };
+    if memory.is_null() && expected.is_none() {
+        handle_alloc_error(layout);
+    }
+    memory
+}
+
+/// All fields of a map whose serialisation has at most `most` bytes, without asking how many it has. None if the proxy
+/// does not hand them over, because they are more or for want of memory.
+#[cfg(feature = "own-exports")]
+#[inline]
+pub(super) fn header_pairs_within(map: Map, most: usize) -> Option<Vec<u8>> {
+    EXPECTED.set(Some(most));
+    let pairs = header_pairs(map);
+    // It may not have come to that.
+    EXPECTED.set(None);
+    pairs.ok()
+}
+
+/// None: the SDK gives memory for whatever the proxy hands over.
+#[cfg(not(feature = "own-exports"))]
+pub(super) fn header_pairs_within(_: Map, _: usize) -> Option<Vec<u8>> {
+    None
+}
+
 fn check(status: u32) -> Result<(), HostError> {
     if status == 0 {
         Ok(())
@@ -437,7 +489,7 @@ fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8
         return Ok(Vec::new());
     }
     // SAFETY: the host has written `length` bytes to memory that it asked for through
-    // `proxy_on_memory_allocate(length)`, allocated as a `Vec` of that capacity is, and given up to
-    // whoever receives the pointer: us, once.
+    // `proxy_on_memory_allocate(length)`, ours or the SDK's, allocated as a `Vec` of that capacity is, and given up
+    // to whoever receives the pointer: us, once.
     Ok(unsafe { Vec::from_raw_parts(data, length, length) })
 }

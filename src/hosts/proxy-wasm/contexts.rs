@@ -27,6 +27,7 @@ thread_local! {
             exchanges: RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())),
             minding: Cell::new(0),
             refused: Cell::new(false),
+            rootless: Cell::new([0; ROOTLESS]),
         }
     };
 }
@@ -47,7 +48,12 @@ struct Contexts {
     /// Whether requests have been refused without an exchange. If the proxy did not take the refusal,
     /// their bodies must not have them go on.
     refused: Cell<bool>,
+    /// Root contexts that there was no memory for, the last ones; 0 is no context.
+    rootless: Cell<[u32; ROOTLESS]>,
 }
+
+/// So many root contexts without memory are told from requests. What a request's end does to another one is nothing.
+const ROOTLESS: usize = 8;
 
 /// So many exchanges are on their plan at once, if their numbers follow each other.
 const PLACES: usize = 1024;
@@ -80,6 +86,23 @@ impl Hasher for Spread {
 
 /// A root context for a configuration; `false` if there is no memory for it.
 pub(super) fn make_root(id: u32) -> bool {
+    let is_made = make_plugin(id);
+    if !is_made {
+        with(|contexts| {
+            let [first @ .., _] = contexts.rootless.get();
+            let mut rootless = [id; ROOTLESS];
+            rootless
+                .iter_mut()
+                .skip(1)
+                .zip(first)
+                .for_each(|(place, earlier)| *place = earlier);
+            contexts.rootless.set(rootless);
+        });
+    }
+    is_made
+}
+
+fn make_plugin(id: u32) -> bool {
     /// For the plugin, and for what is noted of it, by the SDK too.
     const MOST_BYTES: usize = 4096;
     if !vm::has_room(MOST_BYTES) {
@@ -96,6 +119,17 @@ pub(super) fn make_root(id: u32) -> bool {
             contexts.make_places();
         }
         has_room
+    })
+}
+
+/// Whether a context is a plugin's, and not a request's.
+#[cfg(feature = "own-exports")]
+#[inline]
+pub(super) fn is_root(id: u32) -> bool {
+    with(|contexts| {
+        let roots = contexts.roots.try_borrow();
+        let is_known = roots.is_ok_and(|roots| roots.iter().any(|(root, _)| *root == id));
+        is_known || contexts.rootless.get().contains(&id)
     })
 }
 
@@ -134,6 +168,7 @@ pub(super) fn no_root() {
 }
 
 /// Refuses a request for which there is no memory.
+#[cfg(not(feature = "own-exports"))]
 pub(super) fn refuse_for_memory() -> Action {
     refuse(&NO_MEMORY_REPLY)
 }

@@ -161,6 +161,8 @@ impl Live {
             }
             let (edits, then, head_waits) = match action {
                 Action::Reply(reply) => return send(&reply),
+                // No request's body is replaced.
+                Action::Replace(_) => return abi::Action::Pause,
                 Action::Pause {
                     reason: PauseReason::Wait(wait),
                     ..
@@ -325,7 +327,7 @@ impl Live {
         let failed = stream.host_failed(error.failure(), self.host());
         match failed {
             Action::Reply(reply) => send(&reply),
-            Action::Pause { .. } | Action::Continue(_) => abi::Action::Pause,
+            Action::Pause { .. } | Action::Continue(_) | Action::Replace(_) => abi::Action::Pause,
         }
     }
 }

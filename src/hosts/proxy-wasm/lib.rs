@@ -1,4 +1,5 @@
-//! The one crate that names `proxy_wasm`: callbacks in ([`callbacks`]), host calls out ([`abi`]).
+//! The one crate that names `proxy_wasm`: callbacks in (those of plugins in [`callbacks`], for requests in [`exports`]),
+//! host calls out ([`abi`]).
 #![cfg(target_arch = "wasm32")]
 
 mod abi;
@@ -7,6 +8,8 @@ mod callbacks;
 mod calls;
 mod contexts;
 mod edits;
+#[cfg(feature = "own-exports")]
+mod exports;
 mod filter;
 mod held;
 mod host;
@@ -17,6 +20,8 @@ mod plugin;
 mod refusing;
 mod request;
 mod response;
+#[cfg(not(feature = "own-exports"))]
+mod sdk_exchange;
 mod signature;
 mod vm;
 mod waits;
@@ -24,5 +29,6 @@ mod waits;
 proxy_wasm::main! {{
     logger::install();
     proxy_wasm::set_root_context(callbacks::create);
-    proxy_wasm::set_http_context(callbacks::create_exchange);
+    #[cfg(not(feature = "own-exports"))]
+    proxy_wasm::set_http_context(sdk_exchange::create_exchange);
 }}

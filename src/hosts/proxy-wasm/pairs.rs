@@ -6,9 +6,13 @@ use portcullis_wire::headers::{FieldSpan, Headers};
 /// How many bytes a map takes when it is read: its serialisation, and where each field stands.
 pub(super) fn memory(bytes: usize, fields: usize) -> usize {
     // A count; two lengths, and a NUL behind each name and value.
-    let each = size_of::<FieldSpan>().saturating_add(10);
-    let framing = fields.saturating_mul(each).saturating_add(4);
-    bytes.saturating_add(framing)
+    let framing = fields.saturating_mul(10).saturating_add(4);
+    bytes.saturating_add(framing).saturating_add(spans(fields))
+}
+
+/// How many of these say where each field stands.
+pub(super) fn spans(fields: usize) -> usize {
+    fields.saturating_mul(size_of::<FieldSpan>())
 }
 
 /// Reads a map without copying it. `None` when the bytes are not of that form.

@@ -42,17 +42,10 @@ impl OnPlan {
         if running.engine.plans.names.is_none() {
             return Tried::Not;
         }
-        let Ok(bytes) = abi::header_bytes(Map::Request) else {
+        let Some((block, size)) = head_of_request(fields) else {
             return Tried::Not;
         };
-        let size = pairs::memory(bytes, fields);
         let head = size.saturating_add(FIXED);
-        if size > MOST_HEAD || !budget::has(Share::Streams, head.saturating_add(Live::BYTES)) {
-            return Tried::Not;
-        }
-        let Ok(block) = abi::header_pairs_of(Map::Request, size) else {
-            return Tried::Not;
-        };
         let own = budget::reserve(Share::Streams, Live::BYTES);
         let (Some(own), Some(head)) = (own, budget::reserve(Share::Streams, head)) else {
             return Tried::Not;
@@ -202,9 +195,43 @@ fn not_changed(status: u32) {
     log::error!("the proxy does not change the response (status {status})");
 }
 
+/// The fields of a request and what they take of memory, if that is there.
+#[inline]
+fn head_of_request(fields: usize) -> Option<(Vec<u8>, usize)> {
+    let beside = FIXED.saturating_add(Live::BYTES);
+    if budget::has(Share::Streams, MOST_HEAD.saturating_add(beside))
+        && let Some(read) = within(Map::Request, fields)
+    {
+        return Some(read);
+    }
+    let size = pairs::memory(abi::header_bytes(Map::Request).ok()?, fields);
+    let is_there = size <= MOST_HEAD && budget::has(Share::Streams, size.saturating_add(beside));
+    let block = is_there.then(|| abi::header_pairs_of(Map::Request, size))?;
+    Some((block.ok()?, size))
+}
+
 /// The fields of an answer; none if the proxy does not hand them over.
 #[inline]
 fn read(fields: usize) -> Option<Block> {
+    match within(Map::Response, fields) {
+        Some((block, _)) => Block::of(block),
+        None => read_by_size(fields),
+    }
+}
+
+/// Fields, and what they take of memory, as the proxy hands them over without being asked first how many bytes they
+/// have.
+#[inline]
+fn within(map: Map, fields: usize) -> Option<(Vec<u8>, usize)> {
+    let beside = pairs::spans(fields);
+    let block = abi::header_pairs_within(map, MOST_HEAD.checked_sub(beside)?)?;
+    let size = block.len().saturating_add(beside);
+    Some((block, size))
+}
+
+#[cold]
+#[inline(never)]
+fn read_by_size(fields: usize) -> Option<Block> {
     let size = pairs::memory(abi::header_bytes(Map::Response).ok()?, fields);
     let block = (size <= MOST_HEAD).then(|| abi::header_pairs_of(Map::Response, size))?;
     Block::of(block.ok()?)

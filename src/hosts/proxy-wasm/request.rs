@@ -73,6 +73,7 @@ impl Live {
             Action::Continue(edits) => (edits, abi::Action::Continue),
             Action::Pause { edits, .. } => (edits, abi::Action::Pause),
             Action::Reply(reply) => return send(&reply),
+            Action::Replace(_) => return abi::Action::Pause,
         };
         match apply(Map::RequestTrailers, &edits) {
             Ok(()) => then,

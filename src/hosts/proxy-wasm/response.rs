@@ -7,7 +7,7 @@ use super::edits::{apply, apply_to, pay_for_reading};
 use super::filter::{Live, MOST_FIELDS, read, send, state};
 use portcullis_engine::stream::Action;
 use portcullis_exchange::exchange::BodyState;
-use portcullis_exchange::host::Side;
+use portcullis_exchange::host::{Failure, Side};
 use portcullis_exchange::refusal::{Reply, grpc};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 
@@ -59,6 +59,11 @@ impl Live {
         }
         if let Err(HostError(status)) = applied {
             log::error!("the proxy does not change the response (status {status})");
+            // One whose body may be changed must not say how long it is.
+            let mut stream = self.stream.borrow_mut();
+            if stream.may_rewrite_response() {
+                return send(&stream.response_failed(Failure::HostCall, self.host()));
+            }
         }
         *self.response_body.borrow_mut() = match rest {
             BodyState::Open => head.body,
@@ -79,7 +84,9 @@ impl Live {
             let state = state(ends);
             self.shown(Side::Response);
             let mut stream = self.stream.borrow_mut();
-            return self.answered(&stream.on_response_body(size, state, self.host()));
+            let action = stream.on_response_body(size, state, self.host());
+            drop(stream);
+            return self.answered(&action);
         };
         self.shown(Side::Response);
         // The whole of it stands in place of the first piece, and nothing in place of the others.
@@ -100,7 +107,16 @@ impl Live {
         }
         if self.response_body.borrow().is_none() {
             let mut stream = self.stream.borrow_mut();
-            return self.answered(&stream.on_response_trailers(self.host()));
+            let action = stream.on_response_trailers(self.host());
+            drop(stream);
+            if let Action::Replace(rewrite) = &action {
+                // Those that are not there need not be removed.
+                let removed = apply(Map::ResponseTrailers, &rewrite.trailers);
+                if let Err(error) = removed {
+                    return self.not_rewritten(error);
+                }
+            }
+            return self.answered(&action);
         }
         // There was none in whose place ours could go out; a head that waits goes out with it.
         if self.waits_for.get() == Some(Side::Response)
@@ -128,7 +144,27 @@ impl Live {
                 self.status.set(None);
                 send(reply)
             }
+            Action::Replace(rewrite) => {
+                let edited = apply(Map::Response, &rewrite.edits);
+                let replaced =
+                    edited.and_then(|()| abi::replace_buffer(Buffer::ResponseBody, &rewrite.body));
+                match replaced {
+                    Ok(()) => abi::Action::Continue,
+                    Err(error) => self.not_rewritten(error),
+                }
+            }
         }
+    }
+
+    /// A body that was to go out otherwise than it came does not go out.
+    #[cold]
+    #[inline(never)]
+    fn not_rewritten(&self, error: HostError) -> abi::Action {
+        let HostError(status) = error;
+        log::error!("the proxy does not replace a response body (status {status})");
+        self.status.set(None);
+        let mut stream = self.stream.borrow_mut();
+        send(&stream.response_failed(error.failure(), self.host()))
     }
 
     /// A response whose head cannot be read: what goes out in its place, where something must.

@@ -5,7 +5,7 @@ use super::refusals::{
     EXPECT_CONTINUE, EXPECT_UNKNOWN, UPGRADE_REFUSED, UPGRADE_WITH_BODY, with_hint,
 };
 use portcullis_exchange::media_type::{MediaRange, MediaType};
-use portcullis_exchange::refusal::Refusal;
+use portcullis_exchange::refusal::{Reason, Refusal};
 use portcullis_wire::headers::Headers;
 pub(crate) use portcullis_wire::upgrade::is_upgrade;
 
@@ -96,11 +96,7 @@ pub(super) fn media_type<'h>(
     assumed: Option<&'h str>,
     allowed: &[MediaRange],
 ) -> Result<Option<MediaType<'h>>, Refusal> {
-    let refuse = |reason| {
-        let names: Vec<&str> = allowed.iter().map(MediaRange::as_str).collect();
-        let refusal = Refusal::new(reason);
-        Err(with_hint(refusal, "accept", &names.join(", ")))
-    };
+    let refuse = |reason| Err(hinted(reason, allowed));
     let Ok(sent) = headers.one("content-type") else {
         return refuse(&CONTENT_TYPE_MALFORMED);
     };
@@ -114,6 +110,17 @@ pub(super) fn media_type<'h>(
         return refuse(&CONTENT_TYPE_NOT_ALLOWED);
     }
     Ok(Some(media_type))
+}
+
+/// A refusal that says which media types would be taken.
+fn hinted(reason: &'static Reason, allowed: &[MediaRange]) -> Refusal {
+    let names: Vec<&str> = allowed.iter().map(MediaRange::as_str).collect();
+    with_hint(Refusal::new(reason), "accept", &names.join(", "))
+}
+
+/// A refusal of a media type that is none of these.
+pub(super) fn media_type_not_allowed(allowed: &[MediaRange]) -> Refusal {
+    hinted(&CONTENT_TYPE_NOT_ALLOWED, allowed)
 }
 
 #[cfg(test)]

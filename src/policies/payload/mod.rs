@@ -2,15 +2,19 @@
 //! A body that is judged reaches the service whole or not at all. Nothing here changes one.
 
 mod arriving;
+mod content_types;
 pub(super) mod head;
 mod json;
 pub mod refusals;
 mod responses;
 mod schema;
+mod soap;
 mod unknown_length;
 pub(super) mod untold;
+mod xml;
 
 use self::arriving::Coming;
+use self::content_types::{read_assumed, read_content_types, read_encodings};
 use self::head::Upgrades;
 pub use self::json::{USUAL as USUAL_JSON, read as read_limits};
 use self::refusals::{
@@ -23,6 +27,8 @@ pub use self::responses::Responses;
 use self::schema::SchemaCheck;
 use self::unknown_length::UnknownLength;
 use self::untold::{Declared, begins_like_json};
+use self::xml::{XmlBlock, XmlRules};
+use crate::HAS_FORMATS;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::body::{BodyNeed, Inspection, NoBytes, RequestBody};
 use portcullis_exchange::exchange::{BodyState, Exchange};
@@ -52,6 +58,7 @@ pub(super) const KIND: PolicyKind = PolicyKind {
         &refusals::UPGRADE,
         &refusals::MALFORMED,
         &refusals::STRUCTURE,
+        &refusals::SOAP,
         &refusals::SCHEMA,
         &refusals::RESPONSE,
     ],
@@ -83,6 +90,7 @@ pub struct Payload {
     upgrades: Upgrades,
     unknown_length: UnknownLength,
     json: Option<Limits>,
+    xml: Option<XmlBlock>,
     schema: Option<SchemaCheck>,
     /// In its place, by media type; none where nothing is asked.
     schemas: Vec<(MediaRange, Option<SchemaCheck>)>,
@@ -120,20 +128,28 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let json = fields.or_default("json", usual, problems, |node, problems| {
         json::read(node, problems).map(Some)
     });
-    let max_bytes = max_bytes.and_then(|node| match json {
-        Some(None) => node.bytes(problems),
+    let xml = fields.or_default("xml", None, problems, |node, problems| {
+        XmlBlock::read(node, problems).map(Some)
+    });
+    let max_bytes = max_bytes.and_then(|node| match (&json, &xml) {
+        (Some(None), Some(None)) => node.bytes(problems),
         _ => node.bytes_read(problems),
     });
-    let content_types = read_content_types(fields, json, problems);
+    let content_types = read_content_types(fields, json, &xml, problems);
     let assumed_type =
         fields.or_default("assume_content_type", None, problems, |node, problems| {
             read_assumed(node, content_types.as_ref()?.as_deref(), problems).map(Some)
         });
     let encodings = fields.or_default("content_encodings", Vec::new(), problems, read_encodings);
-    if let (Some([_, ..]), Some(Some(_))) = (encodings.as_deref(), json) {
+    let read = match (&json, &xml) {
+        (Some(Some(_)), _) => Some("json"),
+        (_, Some(Some(_))) => Some("xml"),
+        _ => None,
+    };
+    if let (Some([_, ..]), Some(read)) = (encodings.as_deref(), read) {
         problems.report(
             fields.pointer(),
-            "`content_encodings` cannot stand beside `json`: an encoded body cannot be read; let the proxy decompress before this filter",
+            format_args!("`content_encodings` cannot stand beside `{read}`: an encoded body cannot be read; let the proxy decompress before this filter"),
         );
     }
     // What has a form has to be there.
@@ -171,6 +187,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         upgrades: upgrades?,
         unknown_length: unknown_length?,
         json: json?,
+        xml: xml?,
         schema: schema?,
         schemas: Vec::new(),
         inspection: context.inspection,
@@ -178,66 +195,6 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     let mut parts = ChainPart::only(Stage::Content, policy);
     parts.extend(responses?.map(Responses::into_part));
     Some(parts)
-}
-
-/// What is judged decides what may come, unless the document says so itself.
-fn read_content_types(
-    fields: &mut Fields<'_>,
-    json: Option<Option<Limits>>,
-    problems: &mut Problems,
-) -> Option<Option<Vec<MediaRange>>> {
-    let judges_json = json.is_none_or(|json| json.is_some());
-    let Some(node) = fields.optional("content_types") else {
-        let json = judges_json.then(|| MediaRange::parse("application/json"));
-        return Some(json.flatten().map(|json| vec![json]));
-    };
-    let ranges = node.list(problems, MediaRange::read)?;
-    if judges_json && !ranges.iter().any(|range| range.may_be(Format::Json)) {
-        node.report(problems, "has no JSON, so `json` would judge nothing");
-        return None;
-    }
-    Some(Some(ranges))
-}
-
-fn read_assumed(
-    node: &Node<'_>,
-    allowed: Option<&[MediaRange]>,
-    problems: &mut Problems,
-) -> Option<String> {
-    let written = node.non_empty(problems)?;
-    let media_type = MediaType::parse(written.as_bytes());
-    let Some(media_type) = media_type else {
-        node.report(
-            problems,
-            "must be a media type, such as \"application/json\"",
-        );
-        return None;
-    };
-    let Some(allowed) = allowed else {
-        node.report(
-            problems,
-            "must be one of `content_types`, and there are none",
-        );
-        return None;
-    };
-    if !allowed.iter().any(|range| range.contains(&media_type)) {
-        node.report(problems, "is not one of `content_types`");
-        return None;
-    }
-    Some(written.to_owned())
-}
-
-fn read_encodings(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<String>> {
-    const KNOWN: [(&str, &str); 5] = [
-        ("gzip", "gzip"),
-        ("br", "br"),
-        ("zstd", "zstd"),
-        ("deflate", "deflate"),
-        ("compress", "compress"),
-    ];
-    node.list(problems, |node, problems| {
-        node.choice(problems, &KNOWN).map(str::to_owned)
-    })
 }
 
 /// Unlike other lists it may be empty.
@@ -282,6 +239,7 @@ impl Payload {
             upgrades: Upgrades::Refuse,
             unknown_length: UnknownLength::Pass,
             json: Some(json),
+            xml: None,
             schema: None,
             schemas,
             inspection,
@@ -376,9 +334,13 @@ impl Payload {
         let most = self.max_bytes;
         Ok(match (media_type.format(), length) {
             (Format::Json, _) if self.json.is_some() => BodyNeed::Bytes { most },
+            (Format::Xml, _) if self.xml.is_some() => {
+                self.xml_rules(headers, &media_type)?;
+                BodyNeed::Bytes { most }
+            }
             // What is declared is what comes: the proxy sees to that.
             (Format::Grpc, _) | (_, Some(1..)) => BodyNeed::Count,
-            (Format::Json | Format::Opaque, Some(0) | None) => BodyNeed::Size,
+            (Format::Json | Format::Xml | Format::Opaque, Some(0) | None) => BodyNeed::Size,
         })
     }
 
@@ -395,12 +357,34 @@ impl Payload {
             };
         };
         let media_type = head::media_type(headers, self.assumed_type.as_deref(), allowed)?;
+        let is_read = |sent: &MediaType<'_>| match sent.format() {
+            Format::Json => true,
+            Format::Xml => self.xml.is_some(),
+            Format::Grpc | Format::Opaque => false,
+        };
         match &media_type {
-            Some(sent) if sent.format() == Format::Json && !sent.is_utf8() => {
-                Err(Refusal::new(&CHARSET))
-            }
+            Some(sent) if is_read(sent) && !sent.is_utf8() => Err(Refusal::new(&CHARSET)),
             _ => Ok(media_type),
         }
+    }
+
+    /// What a body of that media type is judged by, if it is XML that is judged.
+    fn xml_rules<'h>(
+        &'h self,
+        headers: &'h Headers,
+        media_type: &'h MediaType<'_>,
+    ) -> Result<Option<XmlRules<'h>>, Refusal> {
+        let Some(block) = self.xml.as_ref().filter(|_| HAS_FORMATS) else {
+            return Ok(None);
+        };
+        if media_type.format() != Format::Xml {
+            return Ok(None);
+        }
+        let soap = block.soap.as_ref();
+        let soap = soap
+            .map(|soap| soap.rules(headers, media_type))
+            .transpose()?;
+        Ok(Some(block.rules(soap)))
     }
 
     /// Whether any type may come and JSON is judged: then a body that does not say what it is is read
@@ -442,9 +426,21 @@ impl Payload {
                 false => Ok(()),
             };
         }
-        match (body.need, &self.json) {
-            (BodyNeed::Bytes { .. }, Some(limits)) => self.judge_json(body, limits, typed),
-            _ => Ok(()),
+        let BodyNeed::Bytes { .. } = body.need else {
+            return Ok(());
+        };
+        if self.xml.is_some() {
+            let media_type = self.media_type(headers)?;
+            let rules = media_type
+                .as_ref()
+                .map(|sent| self.xml_rules(headers, sent));
+            if let Some(rules) = rules.transpose()?.flatten() {
+                return xml::judge(body, &rules);
+            }
+        }
+        match &self.json {
+            Some(limits) => self.judge_json(body, limits, typed),
+            None => Ok(()),
         }
     }
 
@@ -494,6 +490,9 @@ fn names(methods: &[String], method: &str) -> bool {
 /// What of a request's head is asked again when its body comes.
 pub const LATER_FIELDS: &[&str] = &["content-type", ":method"];
 
+/// The same, where messages say there what they ask for.
+const SOAP_FIELDS: &[&str] = &["content-type", ":method", "soapaction"];
+
 impl Policy for Payload {
     fn check_request(&self, exchange: &mut Exchange<'_>, _host: &dyn Host) -> Verdict {
         match self.judge_head(exchange) {
@@ -504,8 +503,9 @@ impl Policy for Payload {
     }
 
     fn declares(&self) -> Declaration {
+        let is_soap = self.xml.as_ref().is_some_and(|xml| xml.soap.is_some());
         Declaration {
-            later_request_fields: LATER_FIELDS,
+            later_request_fields: if is_soap { SOAP_FIELDS } else { LATER_FIELDS },
             ..Declaration::default()
         }
     }

@@ -94,12 +94,29 @@ pub static MALFORMED: Code = Code {
     status: 400,
     grpc_status: grpc::INVALID_ARGUMENT,
     title: "The request body is malformed.",
-    reasons: &[&JSON_SYNTAX, &JSON_UTF8, &JSON_SURROGATE],
+    reasons: &[
+        &JSON_SYNTAX,
+        &JSON_UTF8,
+        &JSON_SURROGATE,
+        &XML_SYNTAX,
+        &XML_UTF8,
+        &XML_ENCODING,
+        &XML_VERSION,
+        &XML_NAMESPACE,
+        &XML_DUPLICATE_ATTRIBUTE,
+    ],
 };
 
 pub static JSON_SYNTAX: Reason = Reason::new("json_syntax", &MALFORMED, Blame::Request);
 pub static JSON_UTF8: Reason = Reason::new("json_utf8", &MALFORMED, Blame::Request);
 pub static JSON_SURROGATE: Reason = Reason::new("json_surrogate", &MALFORMED, Blame::Request);
+pub static XML_SYNTAX: Reason = Reason::new("xml_syntax", &MALFORMED, Blame::Request);
+pub static XML_UTF8: Reason = Reason::new("xml_utf8", &MALFORMED, Blame::Request);
+pub static XML_ENCODING: Reason = Reason::new("xml_encoding", &MALFORMED, Blame::Request);
+pub static XML_VERSION: Reason = Reason::new("xml_version", &MALFORMED, Blame::Request);
+pub static XML_NAMESPACE: Reason = Reason::new("xml_namespace", &MALFORMED, Blame::Request);
+pub static XML_DUPLICATE_ATTRIBUTE: Reason =
+    Reason::new("xml_duplicate_attribute", &MALFORMED, Blame::Request);
 
 pub static STRUCTURE: Code = Code {
     name: "payload_structure",
@@ -116,6 +133,20 @@ pub static STRUCTURE: Code = Code {
         &JSON_STRING_BYTES,
         &JSON_NUMBER_BYTES,
         &JSON_NUMBER_RANGE,
+        &XML_DOCTYPE,
+        &XML_ENTITY,
+        &XML_PROCESSING_INSTRUCTION,
+        &XML_COMMENT,
+        &XML_INCLUSION,
+        &XML_SCHEMA_LOCATION,
+        &XML_DEPTH,
+        &XML_ELEMENTS,
+        &XML_ATTRIBUTES,
+        &XML_NAMESPACES,
+        &XML_NAME_BYTES,
+        &XML_TEXT_BYTES,
+        &XML_ATTRIBUTE_BYTES,
+        &XML_ROOT,
     ],
 };
 
@@ -129,6 +160,48 @@ pub static JSON_KEY_BYTES: Reason = Reason::new("json_key_bytes", &STRUCTURE, Bl
 pub static JSON_STRING_BYTES: Reason = Reason::new("json_string_bytes", &STRUCTURE, Blame::Request);
 pub static JSON_NUMBER_BYTES: Reason = Reason::new("json_number_bytes", &STRUCTURE, Blame::Request);
 pub static JSON_NUMBER_RANGE: Reason = Reason::new("json_number_range", &STRUCTURE, Blame::Request);
+pub static XML_DOCTYPE: Reason = Reason::new("xml_doctype", &STRUCTURE, Blame::Request);
+pub static XML_ENTITY: Reason = Reason::new("xml_entity", &STRUCTURE, Blame::Request);
+pub static XML_PROCESSING_INSTRUCTION: Reason =
+    Reason::new("xml_processing_instruction", &STRUCTURE, Blame::Request);
+pub static XML_COMMENT: Reason = Reason::new("xml_comment", &STRUCTURE, Blame::Request);
+pub static XML_INCLUSION: Reason = Reason::new("xml_inclusion", &STRUCTURE, Blame::Request);
+pub static XML_SCHEMA_LOCATION: Reason =
+    Reason::new("xml_schema_location", &STRUCTURE, Blame::Request);
+pub static XML_DEPTH: Reason = Reason::new("xml_depth", &STRUCTURE, Blame::Request);
+pub static XML_ELEMENTS: Reason = Reason::new("xml_elements", &STRUCTURE, Blame::Request);
+pub static XML_ATTRIBUTES: Reason = Reason::new("xml_attributes", &STRUCTURE, Blame::Request);
+pub static XML_NAMESPACES: Reason = Reason::new("xml_namespaces", &STRUCTURE, Blame::Request);
+pub static XML_NAME_BYTES: Reason = Reason::new("xml_name_bytes", &STRUCTURE, Blame::Request);
+pub static XML_TEXT_BYTES: Reason = Reason::new("xml_text_bytes", &STRUCTURE, Blame::Request);
+pub static XML_ATTRIBUTE_BYTES: Reason =
+    Reason::new("xml_attribute_bytes", &STRUCTURE, Blame::Request);
+pub static XML_ROOT: Reason = Reason::new("xml_root", &STRUCTURE, Blame::Request);
+
+pub static SOAP: Code = Code {
+    name: "payload_soap",
+    status: 422,
+    grpc_status: grpc::INVALID_ARGUMENT,
+    title: "The SOAP message is not as expected.",
+    reasons: &[
+        &SOAP_ENVELOPE,
+        &SOAP_VERSION,
+        &SOAP_ACTION,
+        &SOAP_ACTION_ABSENT,
+        &SOAP_ACTION_NOT_ALLOWED,
+        &SOAP_OPERATION,
+        &SOAP_ADDRESSING,
+    ],
+};
+
+pub static SOAP_ENVELOPE: Reason = Reason::new("envelope", &SOAP, Blame::Request);
+pub static SOAP_VERSION: Reason = Reason::new("version", &SOAP, Blame::Request);
+pub static SOAP_ACTION: Reason = Reason::new("action", &SOAP, Blame::Request);
+pub static SOAP_ACTION_ABSENT: Reason = Reason::new("action_absent", &SOAP, Blame::Request);
+pub static SOAP_ACTION_NOT_ALLOWED: Reason =
+    Reason::new("action_not_allowed", &SOAP, Blame::Request);
+pub static SOAP_OPERATION: Reason = Reason::new("operation", &SOAP, Blame::Request);
+pub static SOAP_ADDRESSING: Reason = Reason::new("addressing", &SOAP, Blame::Request);
 
 pub static SCHEMA: Code = Code {
     name: "payload_schema",

@@ -275,6 +275,7 @@ fn forward(
     }
     match action {
         Action::Reply(reply) => return Some((reply, Upstream::Nothing)),
+        Action::Replace(_) => panic!("a request's body is replaced"),
         Action::Pause { .. } if bodiless => {
             panic!("a request is held for a body that does not come")
         }
@@ -302,6 +303,7 @@ fn forward(
         match &last {
             Action::Reply(reply) => return Some((reply.clone(), gone_ahead(head_held))),
             Action::Pause { .. } => held = true,
+            Action::Replace(_) => panic!("a request's body is replaced"),
             // What was held goes on, the head first.
             Action::Continue(_) => (held, head_held) = (false, false),
         }
@@ -316,6 +318,7 @@ fn forward(
     match last {
         Action::Continue(_) => None,
         Action::Reply(reply) => Some((reply, gone_ahead(head_held))),
+        Action::Replace(_) => panic!("a request's body is replaced"),
         Action::Pause { .. } => panic!("a complete request is held for ever"),
     }
 }
@@ -465,6 +468,12 @@ fn shape(
     match judge_answer(response, stream, host) {
         Action::Reply(reply) if head.held => Some(reply),
         Action::Continue(_) => None,
+        Action::Replace(rewrite) => {
+            edit_response(&mut response.headers, &rewrite.edits);
+            edit_response(&mut response.trailers, &rewrite.trailers);
+            response.body = rewrite.body;
+            None
+        }
         Action::Reply(_) => panic!("an answer is broken off; no case can say so"),
         Action::Pause { .. } => panic!("a complete answer is held for ever"),
     }
@@ -475,6 +484,7 @@ fn judge_answer(response: &Response, stream: &mut Stream, host: &MemoryHost) -> 
     let size = host.receive(Side::Response, &response.body, false);
     let held = match stream.on_response_body(size, BodyState::Open, host) {
         Action::Reply(reply) => return Action::Reply(reply),
+        Action::Replace(_) => panic!("a body is replaced before all of it has come"),
         Action::Pause { .. } => true,
         Action::Continue(_) => false,
     };

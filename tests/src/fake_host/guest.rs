@@ -195,6 +195,10 @@ impl Guest<'_> {
                 self.vm().failed = true;
                 Stop::Fault
             })?;
+            // The module has no memory for it, and says so.
+            if address == 0 {
+                return Err(Stop::Fault);
+            }
             self.write(address, bytes)?;
         }
         self.write_u32(args.u32(at), address)?;

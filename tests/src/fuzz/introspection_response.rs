@@ -118,7 +118,7 @@ pub fn introspection_response(body: &[u8]) -> bool {
     let read: Option<Value> = serde_json::from_slice(body).ok();
     let passes = match action {
         Action::Continue(_) => true,
-        Action::Pause { .. } => panic!("it waits again: {action:?}"),
+        Action::Pause { .. } | Action::Replace(_) => panic!("it waits again: {action:?}"),
         Action::Reply(reply) => {
             assert!([401, 403, 503].contains(&reply.status), "{}", reply.status);
             let active = read.as_ref().map(|answer| &answer["active"]);

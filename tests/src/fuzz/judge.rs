@@ -114,7 +114,7 @@ fn judge_once(engine: &Rc<Engine>, headers: &Headers, host: &dyn Host, by_plan: 
             Some(format!("{} {}", reply.status, reply.details))
         }
         Action::Continue(_) => None,
-        Action::Pause { .. } => panic!("a complete request is held"),
+        Action::Pause { .. } | Action::Replace(_) => panic!("a complete request is held"),
     };
     let line = log_line(&stream, host);
     let judged = Judged {

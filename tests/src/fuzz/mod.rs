@@ -7,6 +7,7 @@ mod bytes;
 mod claims;
 mod compact;
 mod conditions;
+mod detect;
 mod discovery;
 mod document;
 mod dpop_proof;
@@ -21,6 +22,7 @@ mod openapi;
 mod path;
 mod plan;
 mod query;
+mod redact;
 mod regex;
 mod revocation_list;
 mod ring_host;
@@ -30,12 +32,14 @@ mod signature_input;
 mod spelling;
 mod token;
 mod xfcc;
+mod xml;
 
 pub use api_keys::api_keys;
 pub use bytes::mutate_part;
 pub use claims::claims;
 pub use compact::compact;
 pub use conditions::conditions;
+pub use detect::detect;
 pub use discovery::discovery;
 pub use document::document;
 pub use dpop_proof::dpop_proof;
@@ -50,6 +54,7 @@ pub use openapi::openapi;
 pub use path::path;
 pub use plan::plan;
 pub use query::query;
+pub use redact::redact;
 pub use regex::regex;
 pub use revocation_list::revocation_list;
 pub use ring_host::ring_host;
@@ -58,6 +63,7 @@ pub use seeds::seeds;
 pub use signature_input::signature_input;
 pub use token::token;
 pub use xfcc::xfcc;
+pub use xml::xml;
 
 /// The name of a target, and its law, which tells whether the bytes were accepted as what they
 /// were taken for.
@@ -69,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     ("claims", claims),
     ("compact", compact),
     ("conditions", conditions),
+    ("detect", detect),
     ("discovery", discovery),
     ("document", document),
     ("dpop_proof", dpop_proof),
@@ -82,10 +89,12 @@ pub const TARGETS: &[Target] = &[
     ("path", path),
     ("plan", plan),
     ("query", query),
+    ("redact", redact),
     ("regex", regex),
     ("revocation_list", revocation_list),
     ("schema", schema),
     ("signature_input", signature_input),
     ("token", token),
     ("xfcc", xfcc),
+    ("xml", xml),
 ];

@@ -127,6 +127,6 @@ fn judge(engine: Engine, method: &[u8], target: &[u8], body: &[u8]) -> bool {
     match action {
         Action::Reply(_) => false,
         Action::Continue(_) => true,
-        Action::Pause { .. } => panic!("a complete request is held"),
+        Action::Pause { .. } | Action::Replace(_) => panic!("a complete request is held"),
     }
 }

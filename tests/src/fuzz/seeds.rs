@@ -24,7 +24,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "document" => documents(),
         "dpop_proof" => proofs(),
         "forms" => bodies(),
-        "json_gate" => texts(),
+        "json_gate" | "redact" => texts(),
         "jwks" => key_sets(),
         "network_list" => network_lists(),
         "openapi" => apis(),
@@ -35,6 +35,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "revocation_list" => revocation_lists(),
         "schema" => schemas(),
         "token" => authorizations(),
+        "xml" => xml_texts(),
         _ => Vec::new(),
     }
 }
@@ -46,6 +47,15 @@ fn choices() -> Vec<Vec<u8>> {
         (0..300).map(|_| random.byte()).collect()
     };
     (1..=200).map(of).collect()
+}
+
+/// Those of the conformance suite that are UTF-8.
+fn xml_texts() -> Vec<Vec<u8>> {
+    let path = repository().join("tests/vectors/xmlconf/cases.json");
+    let cases = fs::read(path).expect("the suite is there");
+    let cases: Vec<Value> = serde_json::from_slice(&cases).expect("the suite is JSON");
+    let texts = cases.iter().filter_map(|case| case["text"].as_str());
+    texts.map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// Every two parts of a request beside one another, in each way.

@@ -575,6 +575,10 @@ fn the_table_of_the_access_log_is_what_is_logged() {
     }
     // Nothing of this is in force for a share; `tests/cases/rollout` has it.
     real.insert("portcullis.rollout".to_owned());
+    // No response of these is searched; `tests/cases/responses` has them.
+    for name in ["portcullis.redacted", "portcullis.unjudged"] {
+        real.insert(name.to_owned());
+    }
     // None of these waits.
     real.insert("portcullis.waited_us".to_owned());
     let page = reference();

@@ -101,6 +101,7 @@ const vectors = [];
 for (let number = 0; number < 400; number++) {
   let text = document();
   for (let times = number % 3; times > 0; times--) text = mutate(text);
+  if (!text.isWellFormed()) continue;
   let operations = null;
   let parses = true;
   try {

@@ -163,9 +163,9 @@ pub(super) fn patterned(spot: &Spot<'_>) -> Option<Evidence> {
     let around = spot.as_sent();
     let end = around
         .iter()
-        .take(40)
+        .take(28)
         .position(|byte| is_space(*byte) || b"\"'`;|&<>)=".contains(byte));
-    let path = first(around, end.unwrap_or(40));
+    let path = first(around, end.unwrap_or(28));
     // `/[^/]etc`: a slash in brackets is no end of a directory for whoever reads this.
     let mut segments = path.split(|byte| *byte == b'/').skip(1);
     let (head, second) = (segments.next()?, segments.next()?);

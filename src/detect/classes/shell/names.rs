@@ -1,9 +1,7 @@
 //! Names of commands, by their first letter. A name that people do not use for anything else tells more than one that
 //! is a word of a language, or so short that it is an abbreviation of much.
 
-use std::cmp::Ordering;
-
-use crate::classes::around::{first, from};
+use crate::classes::around::find;
 
 /// What a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,25 +18,10 @@ pub(super) fn known(name: &[u8]) -> Option<Known> {
     if name.len() < 2 {
         return None;
     }
-    let mut list = NAMES.get(usize::from(letter))?.as_bytes();
-    // Half of the list is left each time.
-    while !list.is_empty() {
-        let middle = list.len() / 2;
-        let (before, after) = list.split_at(middle);
-        let start = before.iter().rposition(|byte| *byte == b' ');
-        let start = start.map_or(0, |start| start.saturating_add(1));
-        let length = after.iter().position(|byte| *byte == b' ');
-        let end = length.map_or(list.len(), |length| middle.saturating_add(length));
-        let listed = list.get(start..end)?;
-        let plain = listed.strip_suffix(b"*");
-        match plain.unwrap_or(listed).cmp(name) {
-            Ordering::Equal if plain.is_some() => return Some(Known::Word),
-            Ordering::Equal => return Some(Known::Command),
-            Ordering::Less => list = from(list, end.saturating_add(1)),
-            Ordering::Greater => list = first(list, start.saturating_sub(1)),
-        }
+    match find(NAMES.get(usize::from(letter))?, name)? {
+        true => Some(Known::Word),
+        false => Some(Known::Command),
     }
-    None
 }
 
 /// Commands that run what follows.

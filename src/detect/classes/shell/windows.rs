@@ -2,8 +2,8 @@
 
 use super::command::{Argument, Command};
 use crate::classes::around::{
-    after_prose, begins_with, evidence, first, from, in_prose, is_all, last, leads, lists, name,
-    weigh,
+    after_prose, begins_with, evidence, find, first, from, in_prose, is_all, last, leads, lists,
+    name, weigh,
 };
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
@@ -167,11 +167,12 @@ pub(super) fn repetition(spot: &Spot<'_>) -> Option<Evidence> {
     found.then_some(Evidence::new("windows loop", score))
 }
 
-/// What PowerShell does, behind a verb.
-const NOUNS: &str = "expression webrequest restmethod command item wmimethod cimmethod process content childitem wmiobject \
-    ciminstance eventlog acl localuser aduser domain job computer executionpolicy mppreference itemproperty object service \
-    file csv clixml pssession psdrive type history member location variable alias computerinfo host string securestring \
-    output error module connection path netipaddress nettcpconnection hotfix scheduledtask random";
+/// What PowerShell does something to, behind a verb; in order.
+const NOUNS: &str = "acl aduser alias childitem ciminstance cimmethod clixml command computer computerinfo connection \
+    content csv domain error eventlog executionpolicy expression file history host hotfix item \
+    itemproperty job localuser location member module mppreference netipaddress nettcpconnection object \
+    output path process psdrive pssession random restmethod scheduledtask securestring service string \
+    type variable webrequest wmimethod wmiobject";
 
 pub(super) fn cmdlet(spot: &Spot<'_>) -> Option<Evidence> {
     const KIND: &str = "powershell command";
@@ -181,7 +182,7 @@ pub(super) fn cmdlet(spot: &Spot<'_>) -> Option<Evidence> {
         return called.then_some(Evidence::new(KIND, Evidence::LIKELY - 5));
     }
     let (noun, rest) = name(first(after, 24));
-    if !lists(NOUNS, noun) || rest.first().is_some_and(|byte| b"-=:".contains(byte)) {
+    if find(NOUNS, noun).is_none() || rest.first().is_some_and(|byte| b"-=:".contains(byte)) {
         return None;
     }
     let argument = Argument::read(rest);
@@ -202,4 +203,16 @@ pub(super) fn cmdlet(spot: &Spot<'_>) -> Option<Evidence> {
 pub(super) fn part(spot: &Spot<'_>) -> Option<Evidence> {
     let score = weigh(spot, Evidence::SUSPECT, Evidence::HINT);
     evidence("windows name", score)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nouns_are_found() {
+        for noun in NOUNS.split(' ') {
+            assert_eq!(find(NOUNS, noun.as_bytes()), Some(false), "{noun}");
+        }
+    }
 }

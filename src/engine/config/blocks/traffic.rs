@@ -35,7 +35,7 @@ fn answer(engine: &Rc<Engine>, host: &MemoryHost) -> Option<(u16, Option<String>
                 wait.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()).into_owned());
             Some((reply.status, wait))
         }
-        Action::Continue(_) | Action::Pause { .. } => None,
+        Action::Continue(_) | Action::Pause { .. } | Action::Replace(_) => None,
     }
 }
 

@@ -88,6 +88,12 @@ impl TokenCache {
         self.accepted.find(token)
     }
 
+    /// The same, where not all of it is wanted. `look` is not to ask the cache.
+    #[inline]
+    pub(super) fn look_at<R>(&self, token: &[u8], look: impl FnOnce(&Verified) -> R) -> Option<R> {
+        self.accepted.look_at(token, look)
+    }
+
     /// Remembers a token that has passed every check.
     pub(super) fn remember(&self, token: &[u8], verified: Verified) {
         self.accepted.remember(token, verified);

@@ -223,6 +223,23 @@ impl ClaimRules {
         }
         Ok(())
     }
+
+    /// Whether a token with these times may be used now: what [`check_times`](Self::check_times) says, without saying
+    /// why not.
+    #[inline]
+    pub(in crate::authn) fn hold(&self, times: Times, now: Duration) -> bool {
+        let (now, skew) = (now.as_secs_f64(), self.clock_skew.as_secs_f64());
+        let is_over = |expires: f64| now >= expires + skew;
+        let begins_later = |start: f64| now + skew < start;
+        let is_too_old = self.max_age.is_some_and(|oldest| {
+            let is_within = |issued: f64| now - issued <= oldest.as_secs_f64() + skew;
+            !times.issued.is_some_and(is_within)
+        });
+        !is_too_old
+            && !times.expires.is_some_and(is_over)
+            && !times.not_before.is_some_and(begins_later)
+            && !times.issued.is_some_and(begins_later)
+    }
 }
 
 impl Times {

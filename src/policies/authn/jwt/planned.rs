@@ -70,14 +70,50 @@ impl Jwt {
     }
 }
 
+/// What comes of an accepted token at the first look.
+enum Looked {
+    Accepted(AcceptedToken),
+    /// It is to be judged by asking.
+    Asks,
+    /// Whether it meets the demand, or is revoked, has not been seen yet.
+    Unseen(Box<Verified>),
+}
+
 impl PlannedTokens {
+    /// One that was accepted. Nothing is copied but what a request keeps.
+    #[inline]
+    fn look(&self, verified: &Verified, now: Duration) -> Looked {
+        // What its sender has to show is judged by asking.
+        if verified.is_bound || !self.provider.is_in_time(verified.times, now) {
+            return Looked::Asks;
+        }
+        let is_met = self.bit.is_none_or(|bit| verified.met & bit != 0);
+        if !is_met || self.provider.has_lists() {
+            return Looked::Unseen(Box::new(verified.clone()));
+        }
+        Looked::Accepted(AcceptedToken {
+            principal: Principal {
+                kind: CredentialKind::Jwt,
+                authority: Rc::clone(&self.provider.name),
+                attributes: verified.claims.clone(),
+                roles: verified.roles.clone(),
+            },
+            edits: Rc::clone(&verified.edits),
+            words: verified.words.clone(),
+        })
+    }
+
     /// One that was accepted, and whose time it is.
+    #[cold]
+    #[inline(never)]
     fn suffices(
         &self,
         cache: &TokenCache,
         token: &[u8],
         verified: Verified,
+        host: &dyn Host,
     ) -> Option<JudgedToken> {
+        self.provider.is_cleared(&verified, host).then_some(())?;
         let principal = Principal {
             kind: CredentialKind::Jwt,
             authority: Rc::clone(&self.provider.name),
@@ -107,6 +143,8 @@ impl PlannedTokens {
     }
 
     /// One that was refused.
+    #[cold]
+    #[inline(never)]
     fn refused(&self, cache: &TokenCache, token: &[u8], now: Duration) -> Option<JudgedToken> {
         let refused = cache.find_refused(token)?;
         let refusal = self.provider.recalled(&refused, now)?;
@@ -118,15 +156,11 @@ impl PlannedTokens {
 impl Tokens for PlannedTokens {
     fn judged(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<JudgedToken> {
         let cache = self.provider.cache_in_force(host)??;
-        match cache.find(token) {
+        match cache.look_at(token, |verified| self.look(verified, now)) {
+            Some(Looked::Accepted(accepted)) => Some(JudgedToken::Accepted(accepted)),
+            Some(Looked::Asks) => None,
+            Some(Looked::Unseen(verified)) => self.suffices(cache, token, *verified, host),
             None => self.refused(cache, token, now),
-            Some(verified) => {
-                // What its sender has to show is judged by asking.
-                let is_in_time = self.provider.is_in_time(verified.times, now);
-                (is_in_time && !verified.is_bound).then_some(())?;
-                self.provider.is_cleared(&verified, host).then_some(())?;
-                self.suffices(cache, token, verified)
-            }
         }
     }
 

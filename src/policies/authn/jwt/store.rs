@@ -83,15 +83,22 @@ impl<V: Weighed> TokenStore<V> {
 
     /// What is remembered of a token.
     pub(in crate::authn) fn find(&self, token: &[u8]) -> Option<V> {
+        self.look_at(token, V::clone)
+    }
+
+    /// The same, where not all of it is wanted. `look` is not to ask the store.
+    pub(in crate::authn) fn look_at<R>(
+        &self,
+        token: &[u8],
+        look: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
         let mut generations = self.generations.try_borrow_mut().ok()?;
         let token = self.fingerprints.of(token);
         if let Some(known) = generations.young.tokens.get(&token) {
-            return Some((**known).clone());
+            return Some(look(known));
         }
-        let known = generations.old.take(token)?;
-        let found = (*known).clone();
-        generations.insert(token, known, self.limits);
-        Some(found)
+        let known = generations.old_one(token, self.limits)?;
+        Some(look(&known))
     }
 
     /// Remembers that of a token.
@@ -143,6 +150,16 @@ impl<V: Weighed> TokenStore<V> {
 }
 
 impl<V: Weighed> Generations<V> {
+    /// One of the old, a copy of it: it is young again.
+    #[cold]
+    #[inline(never)]
+    fn old_one(&mut self, token: Fingerprint, limits: CacheLimits) -> Option<Box<V>> {
+        let known = self.old.take(token)?;
+        let found = known.clone();
+        self.insert(token, known, limits);
+        Some(found)
+    }
+
     /// Puts a token among the young. It is not kept if there is no memory for it even without the old.
     fn insert(&mut self, token: Fingerprint, known: Box<V>, limits: CacheLimits) {
         let weight = weight(&*known);

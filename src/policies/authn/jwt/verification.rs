@@ -189,8 +189,15 @@ impl Provider {
     }
 
     /// Whether a token with these times may be used now.
+    #[inline]
     pub(super) fn is_in_time(&self, times: Times, now: Duration) -> bool {
-        self.rules.check_times(times, now).is_ok()
+        self.rules.hold(times, now)
+    }
+
+    /// Whether there are lists of what is revoked.
+    #[inline]
+    pub(super) fn has_lists(&self) -> bool {
+        !self.lists.is_empty()
     }
 
     /// Verifies a token that is not remembered.

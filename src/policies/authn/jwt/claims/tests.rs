@@ -162,3 +162,47 @@ fn issuer_and_audience_are_compared_whole() {
     assert_eq!(check(r#"["iss"]"#), Err(Malformed));
     assert_eq!(check("not json"), Err(Malformed));
 }
+
+#[test]
+fn whether_times_hold_is_what_checking_them_says() {
+    // Around every boundary, with the skew and without.
+    let near = |second: f64| [second - 0.5, second, second + 0.5];
+    let seconds = [
+        NOW as f64 - 160.0,
+        NOW as f64 - 60.0,
+        NOW as f64,
+        NOW as f64 + 60.0,
+    ];
+    let times: Vec<Option<f64>> = seconds
+        .into_iter()
+        .flat_map(near)
+        .map(Some)
+        .chain([None])
+        .collect();
+    let mut said = [0, 0];
+    for max_age in [None, Some(Duration::ZERO), Some(Duration::from_secs(100))] {
+        for skew in [0, 60] {
+            let rules = ClaimRules {
+                max_age,
+                clock_skew: Duration::from_secs(skew),
+                ..rules(Vec::new())
+            };
+            for expires in &times {
+                for not_before in &times {
+                    for issued in &times {
+                        let times = Times {
+                            expires: *expires,
+                            not_before: *not_before,
+                            issued: *issued,
+                        };
+                        let now = Duration::from_secs(NOW);
+                        let holds = rules.hold(times, now);
+                        assert_eq!(holds, rules.check_times(times, now).is_ok(), "{times:?}");
+                        said[usize::from(holds)] += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(said.iter().all(|times| *times > 1000), "{said:?}");
+}
