@@ -50,6 +50,9 @@ const VARIABLES: &[u8] = b"variables";
 const EXTENSIONS: &[u8] = b"extensions";
 const NAMES: [&[u8]; 4] = [QUERY, OPERATION_NAME, VARIABLES, EXTENSIONS];
 
+/// Parameters by which some services find a document that they know, and carry it out whatever `query` says.
+const DOCUMENT_IDS: [&str; 4] = ["id", "documentId", "doc_id", "queryId"];
+
 /// Reads a JSON body, of which so many operations are read at most.
 pub(super) fn read_json<'t>(text: &'t [u8], most: usize) -> Result<Envelopes<'t>, &'static Reason> {
     let mut reader = EnvelopeReader::new(Place::Request, most);
@@ -68,9 +71,13 @@ pub(super) fn has_parameters(query: &[u8]) -> Result<bool, &'static Reason> {
         let mut names = NAMES
             .iter()
             .filter_map(|name| std::str::from_utf8(name).ok());
-        names.any(|name| pair.name == name || is_like(&pair.name, name))
+        names.any(|name| is_like(&pair.name, name)) || names_document(pair)
     };
     Ok(pairs.iter().any(is_ours))
+}
+
+fn names_document(pair: &Pair<'_>) -> bool {
+    DOCUMENT_IDS.iter().any(|name| is_like(&pair.name, name))
 }
 
 fn read_pairs(query: &[u8]) -> Result<Vec<Pair<'_>>, &'static Reason> {
@@ -85,6 +92,9 @@ pub(super) fn with_query<T>(
     let pairs = read_pairs(query)?;
     let mut found: [Option<&[u8]>; 4] = [None; 4];
     for pair in &pairs {
+        if names_document(pair) {
+            return Err(&refusals::PARAMETER);
+        }
         for (place, name) in found.iter_mut().zip(NAMES) {
             let name = std::str::from_utf8(name).unwrap_or_default();
             let is_it = pair.name == name;

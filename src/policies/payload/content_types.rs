@@ -1,5 +1,6 @@
 //! `content_types` and what stands beside it: which types of bodies may come, and how they may be encoded.
 
+use super::soap::SoapBlock;
 use super::xml::XmlBlock;
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
@@ -52,15 +53,12 @@ pub(super) fn read_content_types(
             return None;
         }
     }
-    let is_of_soap = |range: &&MediaRange| {
-        let name = range.as_str();
-        name.contains('*')
-            || !range.may_be(Format::Xml)
-            || name == "text/xml"
-            || name == "application/soap+xml"
+    let of_soap = soap.map(SoapBlock::media_types).unwrap_or_default();
+    let is_of_soap = |range: &MediaRange| {
+        range.as_str().contains('*') || !range.may_be(Format::Xml) || of_soap.contains(range)
     };
-    if soap.is_some() && !ranges.iter().all(|range| is_of_soap(&range)) {
-        let reason = "has XML that is no SOAP, and `soap` would refuse it: its messages are text/xml or application/soap+xml";
+    if soap.is_some() && !ranges.iter().all(is_of_soap) {
+        let reason = "has XML that is no SOAP of these `versions`, and `soap` would refuse it: 1.1 is text/xml, and 1.2 application/soap+xml";
         node.report(problems, reason);
         return None;
     }

@@ -94,10 +94,6 @@ impl SoapBlock {
 /// What a request says that it asks for: by `SOAPAction` as version 1.1 has it, or by a parameter of its media type as
 /// version 1.2 does; by both only if they agree. None if it cannot be told.
 fn action<'h>(headers: &'h Headers, media_type: &'h MediaType<'_>) -> Option<Option<&'h [u8]>> {
-    let is_uri = |action: &[u8]| {
-        let fits = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\".contains(byte);
-        action.iter().all(fits)
-    };
     let sent = headers.one("soapaction").ok()?.map(<[u8]>::trim_ascii);
     // A field that says nothing does not say that nothing is asked for, as `""` does.
     let sent = match sent.filter(|sent| !sent.is_empty()) {
@@ -108,6 +104,12 @@ fn action<'h>(headers: &'h Headers, media_type: &'h MediaType<'_>) -> Option<Opt
     let agree = sent.is_none() || parameter.is_none() || sent == parameter;
     let action = sent.or(parameter);
     (agree && action.is_none_or(is_uri)).then_some(action)
+}
+
+/// Whether an action is one that a request can say.
+fn is_uri(action: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\".contains(byte);
+    action.iter().all(fits)
 }
 
 fn refusal(reason: &'static Reason) -> Refusal {
@@ -127,7 +129,7 @@ pub(super) fn place_of(reason: &'static Reason) -> &'static str {
 fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<AllowedAction>> {
     if let Json::Array(_) = node.json() {
         return node.list(problems, |node, problems| {
-            let name = node.text(problems)?.to_owned();
+            let name = read_action(node, node.text(problems)?, problems)?;
             Some(AllowedAction {
                 name,
                 operation: None,
@@ -140,11 +142,23 @@ fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<AllowedA
         return None;
     }
     let actions = members.into_iter().map(|(name, node)| {
+        let operation = read_name(&node, problems);
         Some(AllowedAction {
-            name: name.to_owned(),
-            operation: Some([read_name(&node, problems)?]),
+            name: read_action(&node, name, problems)?,
+            operation: Some([operation?]),
         })
     });
     let actions: Vec<Option<AllowedAction>> = actions.collect();
     actions.into_iter().collect()
+}
+
+/// An action as it stands in a document: without the quotes of `SOAPAction`.
+fn read_action(node: &Node<'_>, name: &str, problems: &mut Problems) -> Option<String> {
+    if !is_uri(name.as_bytes()) {
+        node.report(
+            problems,
+            "is no action that a request can have: a URI, without the quotes around it in `SOAPAction`",
+        );
+    }
+    is_uri(name.as_bytes()).then(|| name.to_owned())
 }

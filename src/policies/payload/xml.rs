@@ -60,20 +60,20 @@ impl XmlBlock {
         for (node, most, part) in [
             (
                 fields.optional("max_depth"),
-                1000,
+                1..=1000,
                 (|limits| &mut limits.depth) as XmlPart,
             ),
-            (fields.optional("max_elements"), 10_000_000, |limits| {
+            (fields.optional("max_elements"), 1..=10_000_000, |limits| {
                 &mut limits.elements
             }),
-            (fields.optional("max_attributes"), 256, |limits| {
+            (fields.optional("max_attributes"), 0..=256, |limits| {
                 &mut limits.attributes
             }),
-            (fields.optional("max_namespaces"), 64, |limits| {
+            (fields.optional("max_namespaces"), 0..=64, |limits| {
                 &mut limits.namespaces
             }),
         ] {
-            let value = node.map(|node| node.integer(problems, 0..=most));
+            let value = node.map(|node| node.integer(problems, most));
             set(&mut limits, part, value);
         }
         for (node, part) in [

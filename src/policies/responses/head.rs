@@ -51,6 +51,10 @@ impl ResponseRules {
         let way = match Declared::of(headers) {
             Declared::Untold => SearchWay::Untold,
             Declared::As(media_type) if is_stream(&media_type) => SearchWay::Unjudged(&STREAM),
+            // Of what these are parts, each says itself.
+            Declared::As(media_type) if media_type.is("multipart", "byteranges") => {
+                SearchWay::Unjudged(&PARTIAL)
+            }
             Declared::As(media_type) if media_type.format() == Format::Json => {
                 match media_type.is_utf8() {
                     true => SearchWay::Json,
@@ -82,7 +86,7 @@ impl ResponseRules {
     }
 }
 
-fn is_stream(media_type: &MediaType<'_>) -> bool {
+pub(super) fn is_stream(media_type: &MediaType<'_>) -> bool {
     let sub = media_type.subtype().to_ascii_lowercase();
     sub.ends_with("+json-seq")
         || STREAMS.iter().any(|stream| {

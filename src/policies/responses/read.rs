@@ -1,9 +1,10 @@
 //! The block of the document.
 
 use super::Unjudged;
+use super::head::is_stream;
 use super::rules::{SearchRules, WrittenRule};
 use portcullis_document::{Fields, Node, Problems};
-use portcullis_exchange::media_type::{Format, MediaRange};
+use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
 use portcullis_formats::sensitive::{Kind, Selector, SelectorFault, Treatment};
 
 /// How much of a response is read where the document does not say.
@@ -175,6 +176,8 @@ pub(super) fn read_types(
             "is JSON, which is searched in any case"
         } else if range.may_be(Format::Grpc) && !range.may_be(Format::Opaque) {
             "is gRPC, which is not searched"
+        } else if MediaType::parse(range.as_str().as_bytes()).is_some_and(|one| is_stream(&one)) {
+            "comes without an end, and is not searched: what becomes of it says `streams`"
         } else {
             return Some(range);
         };
