@@ -206,8 +206,8 @@ impl<'t> Finder<'t> {
         {
             return Some((Kind::Iban, at, end));
         }
-        let (kind, end) = token::at(self.text, at, &mut self.no_token)?;
-        self.wanted.of(kind).map(|_| (kind, at, end))
+        let (kind, end) = token::at(self.text, at, self.wanted, &mut self.no_token)?;
+        Some((kind, at, end))
     }
 }
 

@@ -223,9 +223,17 @@ fn no_text_is_gone_through_over_and_over() {
         "4111 ",
         "DE89 3704 ",
         "eyJ.",
+        "glrt-",
+        "LS0tLS1CRUdJTiBQUklWQVRF+",
+        "PuTTY-User-Key-File-",
     ] {
         let text = piece.repeat((1 << 18) / piece.len());
-        assert!(Finder::new(text.as_bytes(), &wanted).count() <= text.len() / 8);
+        assert!(Finder::new(text.as_bytes(), &wanted).count() <= text.len() / 5);
+        for kind in Kind::OF_TEXT {
+            let mut wanted = Treatments::default();
+            wanted.set(kind, Treatment::Mask);
+            assert!(Finder::new(text.as_bytes(), &wanted).all(|place| place.kind == kind));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tokens and API keys of known forms, by what they begin with.
 
-use super::{Kind, byte, is_word, key};
+use super::{Kind, Treatments, byte, is_word, key};
 
 /// What one form consists of behind its prefix.
 #[derive(Clone, Copy)]
@@ -96,8 +96,13 @@ const fn beginning(a: u8, b: u8, c: u8) -> (usize, u32) {
 }
 
 /// What kind of secret begins there, and where it ends. `no_token` is up to where it is known that none in parts
-/// begins.
-pub(super) fn at(text: &[u8], start: usize, no_token: &mut usize) -> Option<(Kind, usize)> {
+/// begins. One that is not wanted is not followed to its end: the search would go on within it, and over it again.
+pub(super) fn at(
+    text: &[u8],
+    start: usize,
+    wanted: &Treatments,
+    no_token: &mut usize,
+) -> Option<(Kind, usize)> {
     let rest = text.get(start..)?;
     let [a, b, c, ..] = rest else {
         return None;
@@ -106,6 +111,13 @@ pub(super) fn at(text: &[u8], start: usize, no_token: &mut usize) -> Option<(Kin
     (BEGINNINGS.get(word)? >> bit & 1 == 1).then_some(())?;
     let form = FORMS.iter().find(|form| rest.starts_with(form.0))?;
     let Form(prefix, signs, least) = form;
+    let is_key = matches!(prefix, [b'L' | b'P', ..]);
+    let kind = if is_key {
+        Kind::PrivateKey
+    } else {
+        Kind::Token
+    };
+    wanted.of(kind)?;
     let first = start.saturating_add(prefix.len());
     let end = match signs {
         Signs::Compact => compact(text, start, *least, no_token)?,
@@ -115,12 +127,6 @@ pub(super) fn at(text: &[u8], start: usize, no_token: &mut usize) -> Option<(Kin
             let length = behind.iter().take_while(|b| signs.has(**b)).count();
             (length >= *least).then(|| first.saturating_add(length))?
         }
-    };
-    let is_key = matches!(prefix, [b'L' | b'P', ..]);
-    let kind = if is_key {
-        Kind::PrivateKey
-    } else {
-        Kind::Token
     };
     // Letters that go on behind are of something else.
     let is_whole = is_key || !is_word(byte(text, end));

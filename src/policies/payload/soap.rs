@@ -14,11 +14,11 @@ use portcullis_wire::json::Json;
 pub(super) struct SoapBlock {
     versions: Vec<SoapVersion>,
     /// What may be asked for; none if anything may.
-    actions: Option<Vec<Action>>,
+    actions: Option<Vec<AllowedAction>>,
 }
 
 /// An action, and the element that its messages have in their bodies.
-struct Action {
+struct AllowedAction {
     name: String,
     /// None: any.
     operation: Option<[ExpandedName; 1]>,
@@ -124,11 +124,11 @@ pub(super) fn place_of(reason: &'static Reason) -> &'static str {
 }
 
 /// Reads a list of actions, or an object that has a body's element for each.
-fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Action>> {
+fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<AllowedAction>> {
     if let Json::Array(_) = node.json() {
         return node.list(problems, |node, problems| {
             let name = node.text(problems)?.to_owned();
-            Some(Action {
+            Some(AllowedAction {
                 name,
                 operation: None,
             })
@@ -140,11 +140,11 @@ fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Action>>
         return None;
     }
     let actions = members.into_iter().map(|(name, node)| {
-        Some(Action {
+        Some(AllowedAction {
             name: name.to_owned(),
             operation: Some([read_name(&node, problems)?]),
         })
     });
-    let actions: Vec<Option<Action>> = actions.collect();
+    let actions: Vec<Option<AllowedAction>> = actions.collect();
     actions.into_iter().collect()
 }
