@@ -68,11 +68,33 @@ const ENDINGS: [&str; 3] = ["json", "yaml", "yml"];
 /// A document has at most 4 MiB, and what is around it is no larger.
 const LARGEST: u64 = 16 << 20;
 
+/// What becomes of each file, and what is said of those that cannot be read.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(crate) fn each(
+    paths: &[PathBuf],
+    look: fn(&Path, bool) -> Result<Option<Checked>, String>,
+) -> Result<(Vec<Checked>, Vec<String>), String> {
+    let (mut all, mut unread) = (Vec::new(), Vec::new());
+    for (path, is_named) in files(paths)? {
+        match look(&path, is_named) {
+            Ok(checked) => all.extend(checked),
+            Err(reason) => unread.push(reason),
+        }
+    }
+    match (all.is_empty(), unread.is_empty()) {
+        (true, true) => Err("there is no document in these folders".to_owned()),
+        (true, false) => Err(unread.join("\nerror: ")),
+        (false, _) => Ok((all, unread)),
+    }
+}
+
 /// The files that are meant: those that are named, and in folders those that may have a document.
 ///
 /// # Errors
 /// A path that cannot be read.
-pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, String> {
+fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, String> {
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -120,8 +142,8 @@ pub(crate) fn check(path: &Path, is_named: bool) -> Result<Option<Checked>, Stri
     };
     let contents = match contents(path, &checked.source.text, is_named) {
         Ok(contents) => contents,
-        // In a folder, what is no text of this kind is not for us.
-        Err(_) if !is_named => return Ok(None),
+        // In a folder, what is no text of this kind is not for us, unless it looks like a document with a slip in it.
+        Err(_) if !is_named && !looks_ours(&checked.source.text) => return Ok(None),
         Err(Unreadable { at, reason }) => {
             checked.error(at..at, reason);
             return Ok(Some(checked));
@@ -141,6 +163,13 @@ pub(crate) fn check(path: &Path, is_named: bool) -> Result<Option<Checked>, Stri
         checked.judge(found);
     }
     Ok(Some(checked))
+}
+
+/// Whether a text that cannot be read has the names that every document has.
+fn looks_ours(text: &str) -> bool {
+    ["version", "routes", "match"]
+        .iter()
+        .all(|name| text.contains(name))
 }
 
 /// A document of a file: the one that there is, or that with a number, from 1 on.

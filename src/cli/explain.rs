@@ -1,6 +1,5 @@
 //! `portcullis explain`: what becomes of a request under a document, and why, without a proxy.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -22,6 +21,7 @@ use portcullis::worker::WholeResponse;
 use serde_json::{Value, json};
 
 use super::check;
+use super::outcome::{Outcome, lossy, written};
 
 /// A request, in the words of curl.
 #[derive(Debug, Args)]
@@ -60,6 +60,9 @@ pub(crate) struct ExplainArguments {
     /// A header field of the service's response
     #[arg(long = "response-header", value_name = "FIELD")]
     response_headers: Vec<String>,
+    /// The body of the service's response, or @FILE
+    #[arg(long, value_name = "BODY")]
+    response_data: Option<String>,
     /// One object, for programs
     #[arg(long)]
     json: bool,
@@ -75,22 +78,8 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// What became of it.
-#[derive(Default)]
-struct Outcome {
-    /// What the filter tells of itself, line by line.
-    told: Vec<String>,
-    /// Changes to the request that the service gets; none if it does not.
-    edits: Option<Vec<String>>,
-    status: u16,
-    response: Vec<(String, String)>,
-    body: String,
-    record: Option<Value>,
-}
-
 /// The field by which a request asks for what is told; nothing that a client sends.
 const ASKS: &str = "x-portcullis-explain-asked";
-const TELLS: &str = "x-portcullis-explain";
 
 impl ExplainArguments {
     /// What became of the request, as text; and whether it passed.
@@ -111,7 +100,7 @@ impl ExplainArguments {
         let passed = outcome.edits.is_some();
         let text = match self.json {
             true => outcome.json().to_string() + "\n",
-            false => outcome.text(&request),
+            false => outcome.text(&request.method, &request.path),
         };
         Ok((text, passed))
     }
@@ -153,13 +142,7 @@ impl ExplainArguments {
             true => path.to_owned(),
             false => format!("/{path}"),
         };
-        let body = match self.data.as_deref() {
-            None => Vec::new(),
-            Some(data) => match data.strip_prefix('@') {
-                Some(file) => fs::read(file).map_err(|error| format!("{file}: {error}"))?,
-                None => data.as_bytes().to_vec(),
-            },
-        };
+        let body = body(self.data.as_deref())?.unwrap_or_default();
         let mut headers = fields(&self.headers)?;
         let mut host = host.to_owned();
         if let Some(at) = headers.iter().position(|(name, _)| name == "host") {
@@ -214,11 +197,8 @@ impl ExplainArguments {
             Err(reply) => {
                 outcome.status = reply.status;
                 outcome.body = String::from_utf8_lossy(&reply.body).into_owned();
-                let fields = reply.headers.iter();
-                outcome.response = fields
-                    .map(|(name, value)| (name.as_str().to_owned(), lossy(value.as_bytes())))
-                    .collect();
-                outcome.shape(&mut stream, BodyState::Open, host);
+                outcome.response = written(&reply);
+                drop(outcome.shape(&mut stream, BodyState::Open, host));
             }
             Ok(edits) => {
                 outcome.status = self.response_status;
@@ -226,7 +206,10 @@ impl ExplainArguments {
                 let edits = edits.iter().flat_map(changes);
                 let edits = edits.filter(|edit| !edit.ends_with(ASKS));
                 outcome.edits = Some(edits.collect());
-                outcome.shape(&mut stream, BodyState::Complete, host);
+                match body(self.response_data.as_deref())? {
+                    None => drop(outcome.shape(&mut stream, BodyState::Complete, host)),
+                    Some(data) => outcome.answer(&mut stream, data, host)?,
+                }
             }
         }
         host.set_number(Property::ResponseStatus, u64::from(outcome.status));
@@ -236,6 +219,17 @@ impl ExplainArguments {
         }
         Ok(outcome)
     }
+}
+
+/// A body as curl takes it: itself, or the name of its file.
+fn body(given: Option<&str>) -> Result<Option<Vec<u8>>, String> {
+    let Some(given) = given else {
+        return Ok(None);
+    };
+    Ok(Some(match given.strip_prefix('@') {
+        Some(file) => fs::read(file).map_err(|error| format!("{file}: {error}"))?,
+        None => given.as_bytes().to_vec(),
+    }))
 }
 
 /// A time as documents have it: a day, RFC 3339, or seconds.
@@ -267,10 +261,6 @@ fn fields(written: &[String]) -> Result<Vec<(String, String)>, String> {
         Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
     };
     written.iter().map(read).collect()
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Takes the request through the stream: what is changed of it, or the refusal.
@@ -369,94 +359,5 @@ fn changes(edit: &Edit) -> Vec<String> {
         }
         Edit::HitsAddend(hits) => vec![format!("hits {hits:?}")],
         Edit::Prepared(edits) => edits.iter().flat_map(changes).collect(),
-    }
-}
-
-impl Outcome {
-    /// Takes the head of the response through the stream.
-    fn shape(&mut self, stream: &mut Stream, rest: BodyState, host: &MemoryHost) {
-        let mut headers = Headers::default();
-        headers.push(b":status", self.status.to_string().as_bytes());
-        for (name, value) in &self.response {
-            headers.push(name.as_bytes(), value.as_bytes());
-        }
-        let read = stream.reads_response().then_some(&headers);
-        let head = stream.on_response_headers(read, rest, host);
-        self.edit(&head.edits);
-        if let Some(body) = head.body {
-            self.body = lossy(&body);
-        }
-        let mut kept = Vec::new();
-        for (name, value) in self.response.drain(..) {
-            match name == TELLS {
-                true => self.told.push(value),
-                false => kept.push((name, value)),
-            }
-        }
-        self.response = kept;
-    }
-
-    fn edit(&mut self, edits: &[Edit]) {
-        for edit in edits {
-            match edit {
-                Edit::Remove(name) => self.response.retain(|(each, _)| each != name.as_str()),
-                Edit::Set(name, value) => {
-                    self.response.retain(|(each, _)| each != name.as_str());
-                    let field = (name.as_str().to_owned(), lossy(value.as_bytes()));
-                    self.response.push(field);
-                }
-                Edit::Add(name, value) => {
-                    let field = (name.as_str().to_owned(), lossy(value.as_bytes()));
-                    self.response.push(field);
-                }
-                Edit::Prepared(edits) => self.edit(edits),
-                Edit::SetPath(_) | Edit::FilterState(..) | Edit::HitsAddend(_) => {}
-            }
-        }
-    }
-
-    fn json(&self) -> Value {
-        let fields: Vec<Value> = self
-            .response
-            .iter()
-            .map(|(name, value)| json!([name, value]))
-            .collect();
-        json!({
-            "passes": self.edits.is_some(),
-            "explanation": self.told,
-            "request_changes": self.edits,
-            "response": { "status": self.status, "headers": fields, "body": self.body },
-            "record": self.record,
-        })
-    }
-
-    fn text(&self, request: &Request) -> String {
-        let mut out = String::new();
-        let _ = writeln!(out, "{} {}", request.method, request.path);
-        for line in &self.told {
-            let _ = writeln!(out, "  {line}");
-        }
-        let _ = match &self.edits {
-            None => writeln!(out, "\nThe service gets nothing."),
-            Some(edits) if edits.is_empty() => writeln!(out, "\nThe service gets it as it is."),
-            Some(edits) => writeln!(out, "\nThe service gets it with\n  {}", edits.join("\n  ")),
-        };
-        let _ = writeln!(out, "\nThe client gets {}", self.status);
-        for (name, value) in &self.response {
-            let _ = writeln!(out, "  {name}: {value}");
-        }
-        if !self.body.is_empty() {
-            let _ = writeln!(out, "\n{}", self.body.trim_end());
-        }
-        if let Some(record) = &self.record {
-            let _ = writeln!(out, "\nThe access log gets\n{record}");
-        }
-        out.chars()
-            .map(|c| match c {
-                '\n' => c,
-                c if c.is_control() => '\u{fffd}',
-                c => c,
-            })
-            .collect()
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod explain;
 mod find;
 mod key;
+mod outcome;
 mod place;
 mod render;
 mod report;
@@ -92,7 +93,11 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check(&arguments),
         Command::Audit(arguments) => {
             let audited = arguments.run(is_coloured());
-            audited.map(|(text, is_good)| (text, u8::from(!is_good)))
+            audited.map(|(text, is_good, unread)| {
+                tell(&unread);
+                let status = u8::from(!is_good);
+                (text, if unread.is_empty() { status } else { FAILED })
+            })
         }
         Command::Explain(arguments) => {
             let judged = arguments.run();
@@ -117,13 +122,7 @@ fn main() -> ExitCode {
 }
 
 fn check(arguments: &CheckArguments) -> Result<(String, u8), String> {
-    let mut all: Vec<Checked> = Vec::new();
-    for (path, is_named) in check::files(&arguments.paths)? {
-        all.extend(check::check(&path, is_named)?);
-    }
-    if all.is_empty() {
-        return Err("there is no document in these folders".to_owned());
-    }
+    let (all, unread) = check::each(&arguments.paths, check::check)?;
     let fails = |checked: &Checked| match arguments.strict {
         true => {
             let mut findings = checked.findings.iter();
@@ -131,8 +130,20 @@ fn check(arguments: &CheckArguments) -> Result<(String, u8), String> {
         }
         false => checked.has_errors(),
     };
-    let status = u8::from(all.iter().any(fails));
+    let status = match unread.is_empty() {
+        true => u8::from(all.iter().any(fails)),
+        false => FAILED,
+    };
+    tell(&unread);
     Ok((report::write(&all, arguments.format, is_coloured()), status))
+}
+
+/// Says of each file why it was not read.
+fn tell(unread: &[String]) {
+    for reason in unread {
+        // Nothing can be told if that fails.
+        let _ = writeln!(io::stderr(), "error: {reason}");
+    }
 }
 
 /// Whether people look on who have not asked for plain text (<https://no-color.org>).

@@ -21,9 +21,13 @@ pub(crate) struct RenderArguments {
     /// A configuration of Envoy in YAML with a document as a block of lines, such as envoy/envoy.yaml
     #[arg(long, value_name = "FILE", default_value = "envoy/envoy.yaml")]
     base: PathBuf,
-    /// Every provider takes tokens of this key, in place of those whose keys the proxy would fetch
-    #[command(flatten)]
-    key: Option<KeyFile>,
+    /// Every provider takes tokens of this key, in place of those whose keys the proxy would fetch: a private key, as
+    /// `portcullis token key` prints it
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The name of the key
+    #[arg(long, default_value = "local")]
+    kid: String,
     /// Where clusters lead that the document names and the configuration lacks
     #[arg(long, value_name = "PORT", default_value_t = 10001)]
     upstream_port: u16,
@@ -37,7 +41,7 @@ impl RenderArguments {
     pub(crate) fn run(&self) -> Result<String, String> {
         let mut document = check::one_document(&self.document, self.number)?;
         if let Some(key) = &self.key {
-            let keys = key.jwks()?;
+            let keys = KeyFile::named(key, &self.kid).jwks()?;
             let providers = document.get_mut("providers").and_then(Value::as_object_mut);
             for (_, provider) in providers.into_iter().flatten() {
                 if let Value::Object(provider) = provider {

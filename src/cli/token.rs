@@ -1,7 +1,7 @@
 //! `portcullis token`: tokens to try a document with, and what a token says.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -109,6 +109,13 @@ fn new_key() -> Result<String, String> {
 }
 
 impl KeyFile {
+    pub(crate) fn named(key: &Path, kid: &str) -> Self {
+        Self {
+            key: key.to_owned(),
+            kid: kid.to_owned(),
+        }
+    }
+
     fn read(&self) -> Result<SigningKey, String> {
         let told = |reason: &dyn std::fmt::Display| format!("{}: {reason}", self.key.display());
         let pem = fs::read_to_string(&self.key).map_err(|error| told(&error))?;

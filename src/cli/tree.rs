@@ -1,6 +1,6 @@
 //! Texts of JSON and YAML as trees whose nodes know where they stand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use jsonc_parser::ast;
@@ -188,13 +188,21 @@ fn of_ast(value: ast::Value<'_>) -> Result<Tree, Unreadable> {
         ast::Value::NullKeyword(null) => plain(&null.range, Value::Null),
         ast::Value::Object(object) => {
             let mut members: Vec<Member> = Vec::new();
+            let mut names = HashSet::new();
             for property in object.properties {
                 let name_at = match &property.name {
                     ast::ObjectPropName::String(name) => name.range,
                     ast::ObjectPropName::Word(name) => name.range,
                 };
+                let name = property.name.into_string();
+                if !names.insert(name.clone()) {
+                    return Err(Unreadable {
+                        at: name_at.start,
+                        reason: format!("the name {name:?} is there twice"),
+                    });
+                }
                 members.push(Member {
-                    name: property.name.into_string(),
+                    name,
                     name_at: name_at.start..name_at.end,
                     tree: of_ast(property.value)?,
                 });

@@ -188,6 +188,11 @@ const FOREIGN: &[Foreign] = &[
         instead: "paths are compared as they are written",
     },
     named(&["query_parameters"], "parameters"),
+    means(
+        &["append", "append_action"],
+        &[],
+        "a second field of a name is not added: `set` writes one in place of any, `add_if_absent` where there is none",
+    ),
     // CORS and CSRF.
     named(
         &[

@@ -79,7 +79,7 @@ const SHADOW_LEFT_ON: Risk = Risk {
     severity: Warning,
     owasp: "API8:2023",
     what: "it looks on and refuses nothing",
-    cure: "when its log has been looked at, enforce it",
+    cure: "when its log has been looked at, write `mode: enforce`",
 };
 const SHARE_LEFT_ON: Risk = Risk {
     id: "share-left-on",
@@ -177,6 +177,8 @@ const GUARDS: [&str; 9] = [
     "rate_limits",
     "security_headers",
 ];
+/// Blocks that look on unless they are told to enforce.
+const LOOKS_ON: [&str; 2] = ["deny_patterns", "responses"];
 /// Words of paths where people log in.
 const OF_LOGIN: [&str; 9] = [
     "login", "log-in", "signin", "sign-in", "password", "otp", "token", "register", "signup",
@@ -212,6 +214,9 @@ pub(super) fn look(document: &Tree) -> Vec<Hit> {
         }
         match (name, value.text()) {
             ("mode", Some("shadow")) => hit(&SHADOW_LEFT_ON, pointer),
+            (name, None) if LOOKS_ON.contains(&name) && looks_on(pointer, value) => {
+                hit(&SHADOW_LEFT_ON, pointer);
+            }
             ("on_error", Some("allow")) => hit(&FAILS_OPEN, pointer),
             ("upgrades", Some("uninspected")) => hit(&UNINSPECTED, pointer),
             ("uri", Some(uri)) if uri.starts_with("http://") && !pointer.starts_with("/otlp") => {
@@ -234,6 +239,20 @@ pub(super) fn look(document: &Tree) -> Vec<Hit> {
         view.look(&format!("/routes/{index}"), &mut hit);
     }
     hits
+}
+
+/// Whether a block of that kind, of a route or of `defaults`, says nothing of its mode.
+fn looks_on(pointer: &str, block: &Tree) -> bool {
+    let mut tokens = pointer.split('/').skip(1);
+    let is_block = match (tokens.next(), tokens.next()) {
+        (Some("defaults"), Some(_)) => tokens.next().is_none(),
+        (Some("routes"), Some(_)) => tokens.next().is_some() && tokens.next().is_none(),
+        _ => false,
+    };
+    let says = ["mode", "percent"]
+        .iter()
+        .any(|name| block.get(name).is_some());
+    is_block && !says && !is_off(block)
 }
 
 /// Whether something goes by the address of clients.

@@ -68,22 +68,16 @@ fn risks() -> impl Iterator<Item = &'static Risk> {
 }
 
 impl AuditArguments {
-    /// What was found, as text; and whether it is no worse than is accepted.
+    /// What was found, as text; whether it is no worse than is accepted; and what could not be read.
     ///
     /// # Errors
     /// A file that cannot be read, or a finding that does not exist.
-    pub(crate) fn run(&self, colour: bool) -> Result<(String, bool), String> {
+    pub(crate) fn run(&self, colour: bool) -> Result<(String, bool, Vec<String>), String> {
         if self.list {
-            return Ok((list(), true));
+            return Ok((list(), true, Vec::new()));
         }
         let accepted = self.accepted()?;
-        let mut all: Vec<Checked> = Vec::new();
-        for (path, is_named) in check::files(&self.paths)? {
-            all.extend(audited(&path, is_named)?);
-        }
-        if all.is_empty() {
-            return Err("there is no document in these folders".to_owned());
-        }
+        let (mut all, unread) = check::each(&self.paths, audited)?;
         let mut unused: Vec<&str> = Vec::new();
         for id in accepted.keys() {
             let mut findings = all.iter().flat_map(|checked| &checked.findings);
@@ -110,7 +104,7 @@ impl AuditArguments {
                 text += &format!("{id}: {state}: {reason}\n");
             }
         }
-        Ok((text, is_good))
+        Ok((text, is_good, unread))
     }
 
     fn accepted(&self) -> Result<BTreeMap<&'static str, &str>, String> {
@@ -311,6 +305,12 @@ mod tests {
                 r#""provider": "corp", "mode": "shadow"}"#,
                 "shadow-left-on",
                 "/defaults/jwt/mode",
+            ),
+            (
+                r#""payload": {"max_bytes": "64KiB"},"#,
+                r#""payload": {"max_bytes": "64KiB"}, "responses": {"forbid": {"kinds": ["card"]}},"#,
+                "shadow-left-on",
+                "/defaults/responses",
             ),
             (
                 r#""fill_interval": "1s"}}"#,

@@ -340,3 +340,100 @@ fn a_request_is_judged_at_the_time_that_is_given() {
         assert_eq!(status(at), expected, "{at}");
     }
 }
+
+#[test]
+fn a_response_is_judged_with_its_body() {
+    let scratch = Scratch::new("response");
+    let outcome = |inspection: &str, responses: &str| -> Value {
+        let document = format!(
+            r#"{{"version": 1, "body_inspection": "{inspection}",
+                "routes": [{{"name": "a", "match": {{}}, "open": true, "responses": {responses}}}]}}"#
+        );
+        scratch.write("policy.json", &document);
+        let arguments = [
+            "explain",
+            "policy.json",
+            "/",
+            "--json",
+            "--response-header",
+            "content-type: application/json",
+            "--response-data",
+            r#"{"a":"4111 1111 1111 1111"}"#,
+        ];
+        let output = run(&scratch.0, &arguments);
+        assert!(!output.stdout.is_empty(), "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["response"].take()
+    };
+    let masks = r#"{"mode": "enforce", "redact": {"kinds": {"card": "mask"}}}"#;
+    let masked = outcome("stream", masks);
+    assert_eq!(masked["body"], r#"{"a":"****1111"}"#);
+    let usual = outcome("stream", r#"{"redact": {"kinds": {"card": "mask"}}}"#);
+    assert_eq!(usual["body"], r#"{"a":"4111 1111 1111 1111"}"#);
+    let forbids = r#"{"mode": "enforce", "forbid": {"kinds": ["card"]}}"#;
+    let broken = outcome("stream", forbids);
+    assert_eq!(
+        (&broken["status"], &broken["broken_off"]),
+        (&200.into(), &true.into())
+    );
+    assert_eq!(broken["body"], "");
+    let held = outcome("hold_headers", forbids);
+    assert_eq!(
+        (&held["status"], &held["broken_off"]),
+        (&502.into(), &false.into())
+    );
+}
+
+#[test]
+fn a_folder_is_not_well_with_a_document_that_cannot_be_read() {
+    let scratch = Scratch::new("folder");
+    let open = r#"{"version": 1, "routes": [{"name": "a", "match": {}, "open": true}]}"#;
+    scratch.write("open.json", open);
+    scratch.write("other.json", "{\"compilerOptions\": {},}");
+    scratch.write("template.yaml", "name: {{ .Values.name }}\n");
+    let status = |command: &str| run(&scratch.0, &[command, "."]).status.code();
+    assert_eq!(status("check"), Some(0));
+    scratch.write("slip.json", &open.replace("true}]", "true},]"));
+    let output = run(&scratch.0, &["check", "."]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("slip.json:1:"));
+    fs::remove_file(scratch.0.join("slip.json")).unwrap();
+    fs::write(scratch.0.join("utf16.json"), b"\xff\xfe{").unwrap();
+    for command in ["check", "audit"] {
+        let output = run(&scratch.0, &[command, "."]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stdout).contains("open.json: valid"));
+        assert!(text(&output.stderr).contains("utf16.json: is not UTF-8"));
+    }
+}
+
+#[test]
+fn a_name_that_is_there_twice_is_named() {
+    let scratch = Scratch::new("twice");
+    scratch.write(
+        "twice.json",
+        r#"{"version": 1, "routes": [], "version": 2}"#,
+    );
+    let output = run(&scratch.0, &["check", "twice.json"]);
+    let printed = text(&output.stdout);
+    assert!(
+        printed.contains("the name \"version\" is there twice"),
+        "{printed}"
+    );
+    assert!(printed.contains("twice.json:1:30"), "{printed}");
+}
+
+#[test]
+fn a_configuration_is_rendered_without_a_key() {
+    let scratch = Scratch::new("render");
+    let open = r#"{"version": 1, "routes": [{"name": "a", "match": {}, "open": true}]}"#;
+    scratch.write("open.json", open);
+    let base = repository().join("envoy/envoy.yaml");
+    let base = base.to_str().unwrap();
+    let output = run(&scratch.0, &["render", "open.json", "--base", base]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    scratch.write("envoy.yaml", &text(&output.stdout));
+    assert_eq!(
+        run(&scratch.0, &["check", "envoy.yaml"]).status.code(),
+        Some(0)
+    );
+}

@@ -6,6 +6,7 @@ use super::rules::{SearchRules, WrittenRule};
 use portcullis_document::{Fields, Node, Problems};
 use portcullis_exchange::media_type::{Format, MediaRange, MediaType};
 use portcullis_formats::sensitive::{Kind, Selector, SelectorFault, Treatment};
+use portcullis_wire::json::Json;
 
 /// How much of a response is read where the document does not say.
 const USUAL_BYTES: u64 = 1 << 20;
@@ -93,6 +94,13 @@ fn read_treatments(
     problems: &mut Problems,
     read: ReadName,
 ) -> Option<Vec<WrittenRule>> {
+    if let Json::Array(_) = node.json() {
+        node.report(
+            problems,
+            "must be an object that says what becomes of each: {\"…\": \"mask\"}",
+        );
+        return None;
+    }
     let members = node.members(problems)?;
     let rules = members.into_iter().map(|(name, node)| {
         let choices = [("mask", Treatment::Mask), ("remove", Treatment::Remove)];

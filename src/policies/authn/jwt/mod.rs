@@ -147,7 +147,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
             let mut places = (0_usize..).map(|index| format!("/{name}/{index}"));
             let demands = list.list(problems, |item, problems| {
                 let at = places.next().unwrap_or_default();
-                let mut fields = item.fields(problems)?;
+                let mut fields = item.object(problems, "{\"provider\": \"…\"}")?;
                 let about = About {
                     at: &at,
                     realm: named,
