@@ -37,6 +37,7 @@ mod section {
     pub(super) const CUSTOM: u8 = 0;
     pub(super) const IMPORTS: u8 = 2;
     pub(super) const FUNCTIONS: u8 = 3;
+    pub(super) const GLOBALS: u8 = 6;
     pub(super) const EXPORTS: u8 = 7;
     pub(super) const START: u8 = 8;
     pub(super) const ELEMENTS: u8 = 9;
@@ -144,6 +145,11 @@ impl<'m> Module<'m> {
                 let types: Option<Vec<usize>> = (0..count).map(|_| bytes.number()).collect();
                 self.types = types?;
             }
+            section::GLOBALS => {
+                for _ in 0..bytes.number()? {
+                    global(&mut bytes)?;
+                }
+            }
             section::EXPORTS => {
                 for _ in 0..bytes.number()? {
                     let linked = std::str::from_utf8(bytes.sized()?).ok()?;
@@ -165,11 +171,10 @@ impl<'m> Module<'m> {
                 for _ in 0..bytes.number()? {
                     self.bodies.push(body(bytes.sized()?)?);
                 }
-                (self.bodies.len() == self.types.len()).then_some(())?;
             }
-            _ => {}
+            _ => return Some(()),
         }
-        Some(())
+        bytes.0.is_empty().then_some(())
     }
 
     /// Gives the exports the names by which a proxy finds them.
@@ -261,6 +266,19 @@ impl<'m> Module<'m> {
     }
 }
 
+/// Passes over a global variable of the linker's: a number. One that refers to a function would have to be changed.
+fn global(bytes: &mut Bytes<'_>) -> Option<()> {
+    const END: u8 = 0x0b;
+    bytes.take(2)?;
+    match bytes.byte()? {
+        0x23 | 0x41 | 0x42 => bytes.pass(1)?,
+        0x43 => drop(bytes.take(4)?),
+        0x44 => drop(bytes.take(8)?),
+        _ => return None,
+    }
+    (bytes.byte()? == END).then_some(())
+}
+
 /// A part of a table of the linker's.
 fn elements<'m>(bytes: &mut Bytes<'m>) -> Option<(&'m [u8], Vec<usize>)> {
     const CONSTANT: u8 = 0x41;
@@ -280,7 +298,8 @@ fn body(whole: &[u8]) -> Option<Body<'_>> {
     let mut bytes = Bytes(whole);
     for _ in 0..bytes.number()? {
         bytes.number()?;
-        bytes.byte()?;
+        // The types of values that take one byte.
+        matches!(bytes.byte()?, 0x6f | 0x70 | 0x7b..=0x7f).then_some(())?;
     }
     let (mut calls, mut rest) = (Vec::new(), whole);
     while !bytes.0.is_empty() {
@@ -291,8 +310,14 @@ fn body(whole: &[u8]) -> Option<Body<'_>> {
                 calls.push((before, bytes.number()?));
                 rest = bytes.0;
             }
-            // Blocks, branches, locals, globals, tables.
-            0x02..=0x04 | 0x0c | 0x0d | 0x20..=0x26 => bytes.pass(1)?,
+            // Blocks, whose types take one number unless they refer to what has a type of its own.
+            0x02..=0x04 => {
+                let is_longer = matches!(bytes.0.first(), Some(0x63 | 0x64));
+                (!is_longer).then_some(())?;
+                bytes.pass(1)?;
+            }
+            // Branches, locals, globals, tables.
+            0x0c | 0x0d | 0x20..=0x26 => bytes.pass(1)?,
             0x0e => {
                 let count = bytes.number()?;
                 bytes.pass(count.checked_add(1)?)?;
@@ -456,15 +481,18 @@ impl<'a, 'm> Finished<'a, 'm> {
 
 /// The module as a proxy is to have it. None if it is no module of the linker's.
 pub(crate) fn finished(linked: &[u8]) -> Option<Vec<u8>> {
-    const HEAD: usize = 8;
+    const HEAD: &[u8] = b"\0asm\x01\0\0\0";
     let mut bytes = Bytes(linked);
-    let mut out = bytes.take(HEAD)?.to_vec();
+    let mut out = bytes.take(HEAD.len())?.to_vec();
+    (out == HEAD).then_some(())?;
     let (mut module, mut sections) = (Module::default(), Vec::new());
     while !bytes.0.is_empty() {
         let (id, data) = (bytes.byte()?, bytes.sized()?);
         module.read(id, data)?;
         sections.push((id, data));
     }
+    // It may have ended between the two.
+    (module.bodies.len() == module.types.len()).then_some(())?;
     module.rename();
     let finished = Finished::of(&module)?;
     for (id, data) in sections {

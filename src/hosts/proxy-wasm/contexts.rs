@@ -122,14 +122,14 @@ fn make_plugin(id: u32) -> bool {
     })
 }
 
-/// Whether a context is a plugin's, and not a request's.
+/// Whether a context that ends is a plugin's, and not a request's.
 #[cfg(feature = "own-exports")]
 #[inline]
 pub(super) fn is_root(id: u32) -> bool {
     with(|contexts| {
         let roots = contexts.roots.try_borrow();
         let is_known = roots.is_ok_and(|roots| roots.iter().any(|(root, _)| *root == id));
-        is_known || contexts.rootless.get().contains(&id)
+        is_known || contexts.is_rootless(id)
     })
 }
 
@@ -230,6 +230,19 @@ impl Contexts {
         let roots = self.roots.try_borrow().ok()?;
         let (_, plugin) = roots.iter().rev().find(|(each, _)| *each == root)?;
         plugin.compiled()
+    }
+
+    /// Whether a context that ends is that of a plugin without memory. After that a request may have its number.
+    #[cfg(feature = "own-exports")]
+    fn is_rootless(&self, id: u32) -> bool {
+        let mut rootless = self.rootless.get();
+        let place = rootless.iter_mut().find(|root| **root == id);
+        let Some(place) = place else {
+            return false;
+        };
+        *place = 0;
+        self.rootless.set(rootless);
+        true
     }
 
     /// Makes the places of exchanges that are on their plan, if there is memory for them.

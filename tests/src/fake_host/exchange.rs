@@ -46,8 +46,7 @@ impl FakeHost {
     /// upstream if it gets there, the response through the filter, the access log.
     pub fn exchange(&mut self, request: &Request, upstream: &Response) -> Result<Exchange, Trap> {
         self.check_alive()?;
-        let id = self.next_context;
-        self.next_context += 1;
+        let id = self.new_context();
         let logged = self.log().len();
         let vm = self.store.data_mut();
         vm.calls = Calls::default();

@@ -26,8 +26,7 @@ impl FakeHost {
     /// In a VM that has failed Envoy skips what is left, and takes that for success.
     pub(super) fn take_up(&mut self, configuration: &[u8]) -> Result<(), StartError> {
         let size = u32::try_from(configuration.len()).expect("a configuration fits wasm memory");
-        let root = self.next_context;
-        self.next_context += 1;
+        let root = self.new_context();
         let vm = self.store.data_mut();
         vm.stage = Stage::Running;
         vm.roots.insert(root, 0);

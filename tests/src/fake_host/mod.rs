@@ -18,6 +18,7 @@ mod modules;
 mod properties;
 mod services;
 mod state;
+mod steps;
 mod wasi;
 mod worker;
 
@@ -29,6 +30,7 @@ use wasmi::{Instance, Linker, Module, Store, WasmParams, WasmResults};
 
 pub use exchange::Exchange;
 use state::{MetricKind, ROOT, Server, Stat, Vm};
+pub use steps::{Callback, Led};
 pub use worker::{Answer, Worker};
 
 /// One worker of the proxy: a VM with one plugin in it.

@@ -13,6 +13,7 @@ mod brim;
 mod cache;
 mod documents;
 mod generations;
+mod heads;
 mod keys;
 mod patterns;
 mod returned;

@@ -155,3 +155,103 @@ fn what_is_no_module_of_the_linker_s_is_not_touched() {
     let plain = plain.unwrap();
     assert_eq!(finish::finished(&plain), Some(plain.clone()));
 }
+
+/// What names a function by its number in a place that is not changed would name another one afterwards.
+#[test]
+fn functions_are_named_in_known_places_alone() {
+    let refused = [
+        r#"(module (func $f) (global funcref (ref.func $f)) (func (export "portcullis_on_log")))"#,
+        r#"(module (func $f) (elem declare func $f) (func (export "g") (drop (ref.func $f))))"#,
+        r#"(module (func $f) (table 1 funcref) (elem (i32.const 0) funcref (ref.func $f)))"#,
+        r#"(module (func $f) (table 1 funcref) (elem funcref (ref.null func)))"#,
+        r#"(module (type $t (func)) (func (export "g") (local (ref null $t))))"#,
+        r#"(module (type $t (func)) (func (export "g") (drop (block (result (ref null $t)) (ref.null $t)))))"#,
+        r#"(module (memory 1) (memory $m 1) (func (export "g") (drop (i32.load $m (i32.const 0)))))"#,
+    ];
+    for text in refused {
+        let module = wat::parse_str(text).unwrap();
+        assert_eq!(finish::finished(&module), None, "{text}");
+    }
+}
+
+#[test]
+fn what_a_module_has_besides_stays() {
+    // A start function, functions as values, a table that changes, memory that is set up in parts.
+    let text = r#"(module
+        (memory (export "memory") 1)
+        (global $runs (export "runs") (mut i32) (i32.const 0))
+        (global i64 (i64.const -9223372036854775808))
+        (global f32 (f32.const 1.5))
+        (global f64 (f64.const -1.5))
+        (table (export "table") 4 funcref)
+        (elem (i32.const 0) $one $two $also_one)
+        (data $part "\2a\00\00\00")
+        (func $unused (result i32) (i32.const 9))
+        (func $also_one (result i32) (i32.const 1))
+        (func $two (result i32) (i32.const 2))
+        (func $one (result i32) (i32.const 1))
+        (func $first
+            (global.set $runs (i32.add (global.get $runs) (i32.const 1)))
+            (memory.init $part (i32.const 8) (i32.const 0) (i32.const 4))
+            (data.drop $part))
+        (start $first)
+        (func (export "portcullis_on_log") (param i32) (result i32)
+            (table.set (i32.const 3) (ref.func $two))
+            (if (ref.is_null (select (result funcref) (ref.null func) (ref.func $one) (i32.const 0)))
+                (then (unreachable)))
+            (i32.add (i32.load (i32.const 8)) (call_indirect (result i32) (local.get 0))))
+    )"#;
+    let linked = wat::parse_str(text).unwrap();
+    let finished = finish::finished(&linked).unwrap();
+    wasmparser::validate(&finished).unwrap();
+    assert!(finished.len() < linked.len());
+    assert_eq!(finish::finished(&linked), Some(finished.clone()));
+    assert_eq!(finish::finished(&finished), Some(finished.clone()));
+    let engine = Engine::default();
+    for (wasm, name) in [(linked, "portcullis_on_log"), (finished, "proxy_on_log")] {
+        let module = Module::new(&engine, &wasm).unwrap();
+        let mut store = Store::new(&engine, ());
+        let instance = Linker::new(&engine)
+            .instantiate_and_start(&mut store, &module)
+            .unwrap();
+        let runs = instance.get_global(&store, "runs").unwrap();
+        assert_eq!(runs.get(&store).i32(), Some(1));
+        let log = instance.get_typed_func::<i32, i32>(&store, name).unwrap();
+        let results = [0, 1, 2, 3].map(|place| log.call(&mut store, place).unwrap());
+        assert_eq!(results, [43, 44, 43, 44]);
+        let table = instance.get_table(&store, "table").unwrap();
+        assert_eq!(table.size(&store), 4);
+    }
+}
+
+/// Of a part of a module comes nothing that a proxy would load; whatever else is wrong ends nowhere but there.
+#[test]
+fn malformed_modules_are_refused_or_stay_malformed() {
+    let text = r#"(module
+        (import "env" "host" (func $host (param i32)))
+        (memory 1) (table 1 funcref) (elem (i32.const 0) $f) (global (mut i32) (i32.const 7))
+        (func $sdk (export "proxy_on_log") (param i32) (call $host (local.get 0)))
+        (func $f (param i32) (block (br_if 0 (local.get 0))) (call $g (local.get 0)))
+        (func $g (param i32) (local i64 f32) (i32.store (i32.const 4) (local.get 0)))
+        (func (export "portcullis_on_log") (param i32) (call $f (local.get 0)))
+    )"#;
+    let module = wat::parse_str(text).unwrap();
+    let is_valid = |wasm: &[u8]| wasmparser::validate(wasm).is_ok();
+    assert!(is_valid(&finish::finished(&module).unwrap()));
+    for length in 9..module.len() {
+        let finished = finish::finished(&module[..length]);
+        let is_module = finished.is_some_and(|finished| is_valid(&finished));
+        assert!(!is_module || is_valid(&module[..length]), "{length} bytes");
+    }
+    for place in 0..module.len() {
+        for value in 0..=u8::MAX {
+            let mut changed = module.clone();
+            changed[place] = value;
+            let finished = finish::finished(&changed);
+            if let Some(finished) = finished.filter(|finished| is_valid(finished)) {
+                let again = finish::finished(&finished);
+                assert!(again == Some(finished), "byte {place} is {value:#x}");
+            }
+        }
+    }
+}

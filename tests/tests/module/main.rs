@@ -1,5 +1,6 @@
 //! The built module in a fake host: what it asks of the proxy, and what it leaves there.
 
+mod ends;
 mod exports;
 mod warm_path;
 
