@@ -112,6 +112,9 @@ fn engine(mode: &str, events: &Value) -> Rc<Engine> {
                 "files": [{ "name": "f", "max_bytes": 64, "extensions": [".png"] }] } },
             { "name": "searched", "match": { "path": { "prefix": "/searched" } }, "open": true,
               "deny_patterns": {}, "payload": { "max_bytes": 64, "responses": { "json_schema": "list", "mode": "enforce" } } },
+            { "name": "graph", "match": { "path": { "prefix": "/graph" } }, "open": true, "graphql": { "max_depth": 2 } },
+            { "name": "told", "match": { "path": { "prefix": "/told" } }, "open": true,
+              "responses": { "forbid": { "members": ["secret"] }, "mode": "enforce" } },
             { "name": "keys", "match": { "path": { "prefix": "/keys" } }, "api_key": { "store": "partners" } },
             { "name": "known", "match": { "path": { "prefix": "/known" } },
               "certificate": { "set": "mesh", "require": { "scopes": ["admin"] } } },
@@ -308,6 +311,11 @@ fn one_of_each(engine: &Rc<Engine>, proxy: &MemoryHost) -> Vec<Map<String, Value
     let json = [("content-type", "application/json")];
     events.extend(send(engine, proxy, "/lists", &json, Some(b"{}")));
     events.extend(send(engine, proxy, "/lists", &json, Some(&[b' '; 99])));
+    for query in ["{__schema{types{name}}}", "{a{b{c}}}"] {
+        let body = json!({ "query": query }).to_string();
+        events.extend(send(engine, proxy, "/graph", &json, Some(body.as_bytes())));
+    }
+    events.extend(send(engine, proxy, "/told", &[], None));
     let form = [("content-type", "application/x-www-form-urlencoded")];
     events.extend(send(engine, proxy, "/forms", &form, Some(b"is_admin=1")));
     let parts = [("content-type", "multipart/form-data; boundary=x")];
@@ -362,6 +370,9 @@ fn newer_kinds_say_what_they_are_of() {
     assert_eq!(of("operation_undeclared"), ["pets", "denied", "no_route"]);
     assert_eq!(of("pattern_found"), ["searched", "shadow_denied", "query"]);
     assert_eq!(of("answer_violated"), ["searched", "denied", "schema"]);
+    assert_eq!(of("answer_sensitive"), ["told", "denied", "member"]);
+    assert_eq!(of("graphql_probed"), ["graph", "denied", "introspection"]);
+    assert_eq!(of("graphql_excessive"), ["graph", "denied", "depth"]);
     assert_eq!(of("input_undeclared"), ["forms", "denied", "undeclared"]);
     assert_eq!(of("upload_refused"), ["forms", "denied", "file_name"]);
     assert_eq!(of("body_too_large"), ["lists", "denied", "body_size"]);
