@@ -6,8 +6,8 @@ QUICK := target/portcullis-quick.wasm
 MINIMAL := target/portcullis-minimal.wasm
 # One for tests, whose allocations can be made to fail.
 FAULTS := target/portcullis-faults.wasm
-# What the image may weigh, 3 MiB, and what the smaller module may, 1.4 MiB.
-SIZE_BUDGET := 3145728
+# What the image may weigh, 3.1 MiB, and what the smaller module may, 1.4 MiB.
+SIZE_BUDGET := 3250586
 MINIMAL_BUDGET := 1468006
 # The older release of Envoy that the suites run against.
 ENVOY_OLD := 1.36.2

@@ -14,6 +14,7 @@ use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::host::{Property, Side};
 use portcullis::memory_host::MemoryHost;
+use portcullis::policy::{Rounding, rfc3339};
 use portcullis::refusal::Reply;
 use portcullis::stream::{Action, PauseReason, Stream};
 use portcullis::wait::Wait;
@@ -50,8 +51,8 @@ pub(crate) struct ExplainArguments {
     /// An environment variable of the VM: NAME=VALUE
     #[arg(long = "env", value_name = "NAME=VALUE")]
     variables: Vec<String>,
-    /// When it is, in seconds since 1970; now, if not given
-    #[arg(long, value_name = "SECONDS")]
+    /// When it is: 2027-01-15, 2027-01-15T09:00:00Z, or seconds since 1970; now, if not given
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<u64>,
     /// The status of the service's response
     #[arg(long, value_name = "STATUS", default_value_t = 200)]
@@ -237,6 +238,20 @@ impl ExplainArguments {
     }
 }
 
+/// A time as documents have it: a day, RFC 3339, or seconds.
+fn moment(text: &str) -> Result<u64, String> {
+    let of_day = format!("{text}T00:00:00Z");
+    let whole = if text.len() == 10 && text.contains('-') {
+        &of_day
+    } else {
+        text
+    };
+    let seconds = rfc3339(whole.as_bytes(), Rounding::Down).and_then(|at| u64::try_from(at).ok());
+    let seconds = seconds.or_else(|| text.parse().ok());
+    seconds
+        .ok_or_else(|| "write 2027-01-15, 2027-01-15T09:00:00Z, or seconds since 1970".to_owned())
+}
+
 /// The halves of NAME=VALUE.
 fn pair<'w>(given: &'w str, option: &str, form: &str) -> Result<(&'w str, &'w str), String> {
     let halves = given.split_once('=');
@@ -294,6 +309,7 @@ fn forward(
                 reason: PauseReason::Wait(wait),
                 ..
             } => called(stream, &wait, host)?,
+            Action::Replace(_) => return Err("a request has the body of a response".to_owned()),
             Action::Pause { .. } if whole || state == BodyState::Complete => {
                 return Err("the request is held for something that does not come".to_owned());
             }

@@ -53,7 +53,7 @@ enum Command {
     ///
     /// Which route takes it, what each policy says, what the service and the client get. Nothing is sent and nothing is
     /// fetched: a response of another server that a policy would wait for does not come. Exit status: 0 it passes; 1 it
-    /// is refused; 2 it could not be judged.
+    /// is refused, or answered by the filter; 2 it could not be judged.
     Explain(ExplainArguments),
     /// Print a configuration of Envoy with a document in it, to try that on this machine
     Render(RenderArguments),

@@ -56,6 +56,8 @@ pub use self::authn::jwt;
 pub use self::authn::signed_request;
 /// Lists of networks, which whatever judges by an address may ask.
 pub use self::networks::{Membership, NetworkList, NetworkLists};
+/// Points in time as documents have them.
+pub use authn::moment::{Rounding, rfc3339};
 /// Lists of what is revoked, which every kind of credential may ask.
 pub use authn::revocation::RevocationLists;
 

@@ -123,7 +123,7 @@ impl Policy for Maintenance {
     fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
         let problems = match (self.allow.needs_identity(), credentials.guard) {
             (true, None) => vec![
-                "`allow` goes by who calls, and the route asks for no credentials; go by `addresses`, `networks` or `paths`, or ask for credentials".to_owned(),
+                "`allow` goes by who calls, and the route asks for no credentials; write `maintenance: off` there, go by `addresses`, `networks` or `paths`, or ask for credentials".to_owned(),
             ],
             _ => Vec::new(),
         };

@@ -308,3 +308,35 @@ fn a_key_is_one_of_the_store_that_has_its_entry() {
     assert_eq!(status(key), Some(0));
     assert_eq!(status(&format!("{key}0")), Some(1));
 }
+
+#[test]
+fn a_request_is_judged_at_the_time_that_is_given() {
+    let scratch = Scratch::new("at");
+    scratch.write(
+        "policy.json",
+        r#"{"version": 1,
+            "versions": {"in": [{"path_segment": 1}], "known": {"v1": {
+                "sunset": "2027-01-15",
+                "brownouts": [{"from": "2026-12-01T09:00:00Z", "until": "2026-12-01T10:00:00Z"}]
+            }}},
+            "routes": [{"name": "a", "match": {}, "open": true}]}"#,
+    );
+    let status = |at: &str| {
+        let output = run(
+            &scratch.0,
+            &["explain", "policy.json", "/v1/a", "--json", "--at", at],
+        );
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        outcome["response"]["status"].as_u64()
+    };
+    for (at, expected) in [
+        ("2026-12-01T08:59:59Z", Some(200)),
+        ("2026-12-01T10:30:00+01:00", Some(410)),
+        ("1796119200", Some(200)),
+        ("2027-01-14", Some(200)),
+        ("2027-01-15", Some(410)),
+        ("tomorrow", None),
+    ] {
+        assert_eq!(status(at), expected, "{at}");
+    }
+}

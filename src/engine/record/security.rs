@@ -329,6 +329,8 @@ pub const KINDS: &[&EventKind] = &[
             Selector::Reason(&deny_patterns::IN_JSON),
             Selector::Reason(&deny_patterns::IN_FORM),
             Selector::Reason(&deny_patterns::IN_MULTIPART),
+            Selector::Reason(&deny_patterns::IN_XML),
+            Selector::Reason(&deny_patterns::IN_TEXT),
         ],
         ..kind("pattern_found", Severity::Medium, "API8:2023")
     },

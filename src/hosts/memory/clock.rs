@@ -12,6 +12,8 @@ pub(super) struct Clocks {
     step: Cell<Duration>,
     /// When the system's clocks are shown in place of these: when that began.
     system: Option<Instant>,
+    /// What the wall clock was set to in place of the system's; it goes on from there.
+    set: Cell<Option<Duration>>,
 }
 
 impl Clocks {
@@ -29,9 +31,10 @@ impl Clocks {
     }
 
     pub(super) fn wall(&self) -> Duration {
-        match self.system {
-            None => self.wall.get(),
-            Some(_) => {
+        match (self.system, self.set.get()) {
+            (None, _) => self.wall.get(),
+            (Some(begin), Some(set)) => set.saturating_add(begin.elapsed()),
+            (Some(_), None) => {
                 #[allow(
                     clippy::disallowed_methods,
                     reason = "this is the clock that everything else is given"
@@ -56,6 +59,7 @@ impl Clocks {
 
     pub(super) fn set_wall(&self, now: Duration) {
         self.wall.set(now);
+        self.set.set(Some(now));
     }
 
     pub(super) fn set_monotonic(&self, now: Duration) {

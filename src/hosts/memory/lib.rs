@@ -107,7 +107,7 @@ impl MemoryHost {
         host.with_seed(RandomState::new().hash_one(0_u8))
     }
 
-    /// Both clocks stand at that time.
+    /// Both clocks stand at that time; those of the system go on, the wall clock from that time.
     #[must_use]
     pub fn at(self, now: Duration) -> Self {
         self.set_now(now);

@@ -200,11 +200,11 @@ pub(super) fn asks_for(
         return Truth::Unknown(Fault::Effort);
     }
     let mut fields = asked.fields().iter();
-    let is_listed = |field: &Box<str>| patterns.iter().any(|pattern| pattern.has(field));
+    let is_listed = |field: &str| patterns.iter().any(|pattern| pattern.has(field));
     let needs_all = (action == RuleAction::Allow) != test.is_negated;
     Truth::of(match needs_all {
-        true => fields.all(is_listed),
-        false => fields.any(is_listed),
+        true => fields.all(|field| is_listed(field)),
+        false => fields.any(|field| is_listed(field)),
     })
 }
 

@@ -5,7 +5,7 @@ use portcullis_wire::json::Json;
 
 /// What becomes of a fraction of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rounding {
+pub enum Rounding {
     /// It is cut off.
     Down,
     /// It makes a second.
@@ -39,7 +39,7 @@ pub(crate) fn read_moment(
 }
 
 /// RFC 3339 §5.6, in whole seconds; a leap second is none.
-pub(crate) fn rfc3339(text: &[u8], rounding: Rounding) -> Option<i64> {
+pub fn rfc3339(text: &[u8], rounding: Rounding) -> Option<i64> {
     let (date, rest) = text.split_first_chunk::<19>()?;
     let part = |from: usize, to: usize| number(date.get(from..to)?);
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];

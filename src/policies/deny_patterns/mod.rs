@@ -47,6 +47,8 @@ pub static DENIED: Code = Code {
         &IN_JSON,
         &IN_FORM,
         &IN_MULTIPART,
+        &IN_XML,
+        &IN_TEXT,
         &BODY_UNREAD,
         &EFFORT,
     ],
@@ -59,6 +61,8 @@ pub static IN_COOKIES: Reason = Reason::new("cookies", &DENIED, Blame::Request);
 pub static IN_JSON: Reason = Reason::new("json", &DENIED, Blame::Request);
 pub static IN_FORM: Reason = Reason::new("form", &DENIED, Blame::Request);
 pub static IN_MULTIPART: Reason = Reason::new("multipart", &DENIED, Blame::Request);
+pub static IN_XML: Reason = Reason::new("xml", &DENIED, Blame::Request);
+pub static IN_TEXT: Reason = Reason::new("text", &DENIED, Blame::Request);
 pub static BODY_UNREAD: Reason = Reason::new("body_unread", &DENIED, Blame::Request);
 pub static EFFORT: Reason = Reason::new("effort", &DENIED, Blame::Request);
 

@@ -1,6 +1,8 @@
 //! Where texts stand that are looked at, and what bodies are looked at as.
 
-use super::{IN_COOKIES, IN_FORM, IN_HEADERS, IN_JSON, IN_MULTIPART, IN_PATH, IN_QUERY};
+use super::{
+    IN_COOKIES, IN_FORM, IN_HEADERS, IN_JSON, IN_MULTIPART, IN_PATH, IN_QUERY, IN_TEXT, IN_XML,
+};
 use crate::forms::multipart::is_boundary;
 use crate::payload::head::is_upgrade;
 use crate::payload::untold::{Declared, begins_like_json};
@@ -18,9 +20,11 @@ pub(super) enum SearchedPart {
     Json,
     Form,
     Multipart,
+    Xml,
+    Text,
 }
 
-pub(super) const PLACES: [(&str, SearchedPart); 7] = [
+pub(super) const PLACES: [(&str, SearchedPart); 9] = [
     ("path", SearchedPart::Path),
     ("query", SearchedPart::Query),
     ("headers", SearchedPart::Headers),
@@ -28,6 +32,8 @@ pub(super) const PLACES: [(&str, SearchedPart); 7] = [
     ("json", SearchedPart::Json),
     ("form", SearchedPart::Form),
     ("multipart", SearchedPart::Multipart),
+    ("xml", SearchedPart::Xml),
+    ("text", SearchedPart::Text),
 ];
 
 /// How a body is looked at.
@@ -52,13 +58,19 @@ impl SearchedPart {
             SearchedPart::Json => &IN_JSON,
             SearchedPart::Form => &IN_FORM,
             SearchedPart::Multipart => &IN_MULTIPART,
+            SearchedPart::Xml => &IN_XML,
+            SearchedPart::Text => &IN_TEXT,
         }
     }
 
     fn is_body(self) -> bool {
         matches!(
             self,
-            SearchedPart::Json | SearchedPart::Form | SearchedPart::Multipart
+            SearchedPart::Json
+                | SearchedPart::Form
+                | SearchedPart::Multipart
+                | SearchedPart::Xml
+                | SearchedPart::Text
         )
     }
 
@@ -66,8 +78,10 @@ impl SearchedPart {
     fn of(media_type: &MediaType<'_>) -> Option<Self> {
         match media_type.format() {
             Format::Json => Some(SearchedPart::Json),
+            Format::Xml => Some(SearchedPart::Xml),
             _ if media_type.is("application", "x-www-form-urlencoded") => Some(SearchedPart::Form),
             _ if media_type.is("multipart", "form-data") => Some(SearchedPart::Multipart),
+            _ if media_type.is("text", "plain") => Some(SearchedPart::Text),
             _ => None,
         }
     }
@@ -80,7 +94,9 @@ pub(super) fn look(places: &[SearchedPart], headers: &Headers) -> Option<Look> {
     let look = match Declared::of(headers) {
         Declared::As(media_type) => match SearchedPart::of(&media_type) {
             Some(place) if !places.contains(&place) => return None,
-            Some(SearchedPart::Form) if !is_like_ascii(&media_type) => Look::Unread,
+            Some(SearchedPart::Form | SearchedPart::Text) if !is_like_ascii(&media_type) => {
+                Look::Unread
+            }
             Some(SearchedPart::Multipart) if boundary(headers).is_none() => Look::Unread,
             Some(place) => Look::As(place),
             None => return None,

@@ -8,6 +8,9 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
 use portcullis_exchange::policy::Verdict;
 use portcullis_exchange::refusal::{Detail, Disclosure, Fact, Refusal};
+use portcullis_formats::xml::{
+    XmlFault, XmlLimits, XmlName, XmlText, XmlWatch, watch as watch_xml,
+};
 use portcullis_schema::Violation;
 use portcullis_wire::effort::TooCostly;
 use portcullis_wire::headers::Headers;
@@ -69,7 +72,11 @@ impl<'p> Search<'p> {
                 SearchedPart::Query => self.pairs(*place, request.query().unwrap_or_default()),
                 SearchedPart::Headers => self.headers(request.headers),
                 SearchedPart::Cookies => self.cookies(request.headers),
-                SearchedPart::Json | SearchedPart::Form | SearchedPart::Multipart => {}
+                SearchedPart::Json
+                | SearchedPart::Form
+                | SearchedPart::Multipart
+                | SearchedPart::Xml
+                | SearchedPart::Text => {}
             }
         }
     }
@@ -77,6 +84,8 @@ impl<'p> Search<'p> {
     pub(super) fn body(&mut self, place: SearchedPart, bytes: &[u8], boundary: Option<&str>) {
         match (place, boundary) {
             (SearchedPart::Json, _) => self.json(bytes),
+            (SearchedPart::Xml, _) => self.xml(bytes),
+            (SearchedPart::Text, _) => self.see(bytes, Context::Text, Whereabouts::of(place)),
             (SearchedPart::Multipart, Some(boundary)) => self.parts(bytes, boundary),
             (SearchedPart::Multipart, None) => self.refuse(Refusal::new(&BODY_UNREAD)),
             _ => self.pairs(place, bytes),
@@ -90,7 +99,11 @@ impl<'p> Search<'p> {
                 name: Some(name),
                 ..Whereabouts::of(SearchedPart::Headers)
             };
-            self.see(value, Context::Header, at);
+            let context = match is_file_name(name) {
+                true => Context::FileName,
+                false => Context::Header,
+            };
+            self.see(value, context, at);
         }
     }
 
@@ -134,7 +147,7 @@ impl<'p> Search<'p> {
             match part.filename {
                 None => self.see(part.content, Context::Value, at),
                 Some(filename) => {
-                    self.see(filename.as_bytes(), Context::Value, at);
+                    self.see(filename.as_bytes(), Context::FileName, at);
                     if is_text(part) {
                         self.see(part.content, Context::Text, at);
                     }
@@ -151,6 +164,16 @@ impl<'p> Search<'p> {
 
     fn json(&mut self, text: &[u8]) {
         if json::walk(text, self).is_err() {
+            self.refuse(Refusal::new(&BODY_UNREAD));
+        }
+    }
+
+    fn xml(&mut self, text: &[u8]) {
+        let mut watch = XmlTexts {
+            search: self,
+            content: Vec::new(),
+        };
+        if watch_xml(text, &XmlLimits::GENEROUS, &mut watch).is_err() {
             self.refuse(Refusal::new(&BODY_UNREAD));
         }
     }
@@ -208,6 +231,41 @@ impl<'p> Search<'p> {
     }
 }
 
+/// Who sees the texts of an XML text: values of attributes, and all that stands between two tags as one.
+struct XmlTexts<'s, 'p> {
+    search: &'s mut Search<'p>,
+    content: Vec<u8>,
+}
+
+impl XmlTexts<'_, '_> {
+    fn tag(&mut self) -> Result<(), XmlFault> {
+        let at = Whereabouts::of(SearchedPart::Xml);
+        self.search.see(&self.content, Context::Value, at);
+        self.content.clear();
+        Ok(())
+    }
+}
+
+impl XmlWatch for XmlTexts<'_, '_> {
+    fn begins(&mut self, _: usize, _: XmlName<'_>) -> Result<(), XmlFault> {
+        self.tag()
+    }
+
+    fn attribute(&mut self, _: XmlName<'_>, value: XmlText<'_>) {
+        let at = Whereabouts::of(SearchedPart::Xml);
+        self.search.see(&value.decoded(), Context::Value, at);
+    }
+
+    fn text(&mut self, _: usize, text: XmlText<'_>) -> Result<(), XmlFault> {
+        text.decode(&mut |part| self.content.extend_from_slice(part));
+        Ok(())
+    }
+
+    fn ends(&mut self, _: usize) -> Result<(), XmlFault> {
+        self.tag()
+    }
+}
+
 impl DenyPatterns {
     fn finding(&self, finding: Finding, at: &Whereabouts<'_>) -> (Refusal, Option<Class>) {
         let (keyword, name, class, detail) = match finding {
@@ -240,6 +298,16 @@ impl DenyPatterns {
             .because(at.tell(detail));
         (refusal, class)
     }
+}
+
+/// Whether a header field names a file that is sent: `x-filename`, `x-file-name`, `x_filename`.
+fn is_file_name(name: &[u8]) -> bool {
+    let letters = |name: &[u8]| {
+        name.iter()
+            .filter(|b| b.is_ascii_alphabetic())
+            .eq(b"xfilename")
+    };
+    name.starts_with(b"x") && letters(name)
 }
 
 /// Whether what is in a file is text, as its head says, or does not say.
@@ -308,6 +376,28 @@ mod tests {
             search.body(place, body, None);
             assert_eq!(outcome(search), Some(("effort", String::new())));
         }
+    }
+
+    #[test]
+    fn what_stands_between_two_tags_is_one_text() {
+        let policy = policy();
+        let found = |body: &str| {
+            let mut search = Search::new(&policy, Effort::new(100_000), Scores::default());
+            search.body(SearchedPart::Xml, body.as_bytes(), None);
+            outcome(search)
+        };
+        let at = Some(("xml", "/xml".to_owned()));
+        let hidden = "<a>1 uni<![CDATA[on sel]]>ect pass&#119;ord fr<!-- -->om users</a>";
+        assert_eq!(found(hidden), at);
+        assert_eq!(found(r#"<a b="x' or 1=1 -- "/>"#), at);
+        assert_eq!(
+            found("<a>union</a><b/>"),
+            Some(("body_unread", String::new()))
+        );
+        assert_eq!(
+            found("<table><script/><a href='x'>a select few</a></table>"),
+            None
+        );
     }
 
     #[test]

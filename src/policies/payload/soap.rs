@@ -14,11 +14,11 @@ use portcullis_wire::json::Json;
 pub(super) struct SoapBlock {
     versions: Vec<SoapVersion>,
     /// What may be asked for; none if anything may.
-    actions: Option<Vec<Action>>,
+    actions: Option<Vec<AllowedAction>>,
 }
 
 /// An action, and the element that its messages have in their bodies.
-struct Action {
+struct AllowedAction {
     name: String,
     /// None: any.
     operation: Option<[ExpandedName; 1]>,
@@ -126,11 +126,11 @@ pub(super) fn place_of(reason: &'static Reason) -> &'static str {
 }
 
 /// Reads a list of actions, or an object that has a body's element for each.
-fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Action>> {
+fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<AllowedAction>> {
     if let Json::Array(_) = node.json() {
         return node.list(problems, |node, problems| {
             let name = read_action(node, node.text(problems)?, problems)?;
-            Some(Action {
+            Some(AllowedAction {
                 name,
                 operation: None,
             })
@@ -143,12 +143,12 @@ fn read_actions(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<Action>>
     }
     let actions = members.into_iter().map(|(name, node)| {
         let operation = read_name(&node, problems);
-        Some(Action {
+        Some(AllowedAction {
             name: read_action(&node, name, problems)?,
             operation: Some([operation?]),
         })
     });
-    let actions: Vec<Option<Action>> = actions.collect();
+    let actions: Vec<Option<AllowedAction>> = actions.collect();
     actions.into_iter().collect()
 }
 

@@ -61,7 +61,7 @@ impl XmlBlock {
             (
                 fields.optional("max_depth"),
                 1..=1000,
-                (|limits| &mut limits.depth) as Part,
+                (|limits| &mut limits.depth) as XmlPart,
             ),
             (fields.optional("max_elements"), 1..=10_000_000, |limits| {
                 &mut limits.elements
@@ -79,7 +79,7 @@ impl XmlBlock {
         for (node, part) in [
             (
                 fields.optional("max_name_bytes"),
-                (|limits| &mut limits.name_bytes) as Part,
+                (|limits| &mut limits.name_bytes) as XmlPart,
             ),
             (fields.optional("max_text_bytes"), |limits| {
                 &mut limits.text_bytes
@@ -131,10 +131,10 @@ impl XmlBlock {
     }
 }
 
-type Part = fn(&mut XmlLimits) -> &mut usize;
+type XmlPart = fn(&mut XmlLimits) -> &mut usize;
 
 /// Takes a limit that has been read, if it was there.
-fn set(limits: &mut Option<XmlLimits>, part: Part, read: Option<Option<u64>>) {
+fn set(limits: &mut Option<XmlLimits>, part: XmlPart, read: Option<Option<u64>>) {
     match (read, limits.as_mut()) {
         (Some(Some(value)), Some(limits)) => {
             *part(limits) = usize::try_from(value).unwrap_or(usize::MAX);

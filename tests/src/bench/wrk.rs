@@ -39,7 +39,8 @@ local function ask(line)
   for number = 1, tonumber(os.getenv("BENCH_WRK_FIELDS")) do
     fields["X-Field-" .. number] = "value " .. number
   end
-  fields["Content-Type"] = body and "application/json"
+  local kind = body and body:sub(1, 1) == "<" and "application/xml" or "application/json"
+  fields["Content-Type"] = body and kind
   return wrk.format(method, nil, fields, body)
 end
 

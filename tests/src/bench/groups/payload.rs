@@ -12,11 +12,12 @@ use super::{Group, compare};
 
 pub(super) const GROUP: Group = Group {
     name: "payload",
-    about: "bodies of 10 KiB and 1 MB: the JSON gate and a schema, against Envoy's buffer",
+    about: "bodies of 10 KiB and 1 MB: the gates for JSON and XML and a schema, against Envoy's buffer",
     chains,
     comparisons: &[
         compare("portcullis-unjudged", "buffer"),
         compare("portcullis-gate", "portcullis-unjudged"),
+        compare("portcullis-xml", "portcullis-unjudged"),
         compare("portcullis-schema", "portcullis-unjudged"),
         compare("portcullis-schema", "portcullis-gate"),
         compare("portcullis-patterns", "portcullis-unjudged"),
@@ -104,6 +105,14 @@ fn chains(module: &Path, scratch: &Scratch) -> Vec<Chain> {
             )
         },
         Chain {
+            body: scratch.write("10k.xml", &xml_order(10 << 10)).ok(),
+            ..judged(
+                "portcullis-xml",
+                "Portcullis, XML gate, 10 KiB",
+                json!({ "max_bytes": "1MiB", "xml": {} }),
+            )
+        },
+        Chain {
             body: query,
             ..judged(
                 "portcullis-graphql",
@@ -174,6 +183,18 @@ fn schema() -> Value {
             },
         },
     })
+}
+
+/// An order of about so many bytes, as XML.
+fn xml_order(bytes: usize) -> String {
+    let item = |number: usize| {
+        format!(
+            "<o:item sku=\"AB-{number:04}\" size=\"m\">\n  <o:count>{}</o:count>\n  <o:note>leave it at the door, please; caf\u{e9} &amp; bar</o:note>\n</o:item>\n",
+            1 + number % 1000
+        )
+    };
+    let items: String = (0..bytes / item(0).len()).map(item).collect();
+    format!("<o:order xmlns:o=\"urn:example:orders\">\n{items}</o:order>\n")
 }
 
 /// An order of about so many bytes that fits.
