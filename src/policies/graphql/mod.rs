@@ -270,6 +270,10 @@ impl Graphql {
         }
         match request.method() {
             "GET" if self.by_get => {
+                // Some services read a body whatever the method.
+                if exchange.body == BodyState::Open && speaks_of_a_body(request.headers) {
+                    return Err(Refusal::new(&refusals::BODY));
+                }
                 let effort = Effort::new(effort::HEAD);
                 let Some(_memory) = reserve(Share::Bodies, query.len().saturating_mul(COPIES))
                 else {
@@ -281,7 +285,7 @@ impl Graphql {
                 let findings = findings.map_err(Refusal::new)?;
                 let verdict = noted(exchange.facts, findings);
                 Ok(match (verdict, exchange.body) {
-                    // Some services read a body whatever the method.
+                    // Whether one comes is not always said before.
                     (Verdict::Pass, BodyState::Open) => Verdict::AwaitBody(BodyNeed::Size),
                     (verdict, _) => verdict,
                 })
@@ -394,6 +398,13 @@ impl Graphql {
         }
         Some(())
     }
+}
+
+/// Whether a head says that a body comes: then rules are not decided by the query alone.
+fn speaks_of_a_body(headers: &Headers) -> bool {
+    let is_empty = |length: &[u8]| length == b"0";
+    !headers.all("content-length").all(is_empty)
+        || headers.all("transfer-encoding").next().is_some()
 }
 
 /// What is made of a text takes so many times its size at most: texts whose escapes are resolved, and variables.
