@@ -9,10 +9,10 @@ use portcullis_formats::sensitive::{Kind, Selector, SelectorFault, Treatment};
 use portcullis_wire::json::Json;
 
 /// How much of a response is read where the document does not say.
-const USUAL_BYTES: u64 = 1 << 20;
+const USUAL_BYTES: u64 = 256 << 10;
 
 /// And at most: all of it is gone through at once.
-const MOST_BYTES: u64 = 4 << 20;
+const MOST_BYTES: u64 = 1 << 20;
 
 /// SearchedStatuses: from one to another.
 pub(super) type SearchedStatuses = (u16, u16);
@@ -200,7 +200,7 @@ pub(super) fn read_most(fields: &mut Fields<'_>, problems: &mut Problems) -> Opt
         let reason = match most {
             0 => "would have no response searched",
             1..=MOST_BYTES => return Some(most),
-            _ => "must be at most 4MiB: all of a response is searched at once, while its worker stands still",
+            _ => "must be at most 1MiB: all of a response is searched at once, while its worker stands still",
         };
         node.report(problems, reason);
         None
