@@ -571,7 +571,6 @@ fn how_often_texts_look_like_something_by_chance() {
             let (a, b) = (numbers.next().unwrap(), numbers.next().unwrap());
             hits += found(&make(a, b)).len();
         }
-        println!("{name}: {hits}");
         assert!(hits <= most, "{name}: {hits} of 100000");
     }
 }

@@ -65,6 +65,7 @@ fn told(action: Option<Action>) -> String {
         None => "nothing".to_owned(),
         Some(Action::Continue(edits)) => format!("continue {}", waited(edits)),
         Some(Action::Reply(reply)) => format!("reply {}", reply.details),
+        Some(Action::Replace(_)) => "replace".to_owned(),
         Some(Action::Pause { edits, reason }) => {
             let reason = match reason {
                 PauseReason::Body => "body",
