@@ -62,7 +62,8 @@ fn in_pieces(text: &[u8], step: usize, limits: &XmlLimits) -> (Result<(), XmlErr
     let (mut pieces, mut told, mut done) = (XmlPieces::new(*limits), Told::default(), 0);
     for end in (0..text.len()).step_by(step) {
         // Memory of its own, so that nothing can be read beyond it.
-        match pieces.more(&text[done..end].to_vec(), &mut told) {
+        let at_hand = text[done..end].to_vec();
+        match pieces.more(&at_hand, &mut told) {
             Ok(more) => done += more,
             Err(error) => return (Err(error), told.0),
         }
