@@ -33,7 +33,7 @@ FLOOD ?= 3000000
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -83,7 +83,7 @@ AGAIN = $(MAKE) --no-print-directory
 parts:
 	@echo "lint, the tests and the module are compiled side by side, by $$($(CARGO) --version)"
 	@tests/side-by-side.sh 3 '$(AGAIN) servers' \
-	'envoy/build.sh lint && envoy/build.sh && envoy/build.sh with-faults' \
+	'envoy/build.sh && envoy/build.sh with-faults' \
 	'$(AGAIN) lint-crates && $(SUITE) --no-run && $(WAITS)'
 
 servers:
@@ -109,17 +109,20 @@ check: quick ## what is soon done after a small change: formatting, clippy, unit
 # The fuzz targets are a workspace of their own; the library that steps a clock is no crate.
 FMT = $(CARGO) fmt --all $(1) && $(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml $(1) && rustfmt --edition 2024 $(1) tests/clock/step.rs envoy/finish.rs
 
-lint: lint-native ## formatting, clippy for both targets, documentation links, licences and sources of crates
+lint: lint-native lint-docs ## formatting, clippy for both targets, documentation links, licences and sources of crates
 	@envoy/build.sh lint
 
 # There are no examples. To ask for them has cargo take crates with the features that tests need, and so once.
 lint-crates: BUT_TESTS = --exclude portcullis-tests
-# Without the tests' own crate, whose many dependencies would be read once more, where time is short.
+# Without the tests' own crate, whose many dependencies would be read once more, where time is short; and without the
+# documentation of crates and the module's target, which `make lint` looks at.
 lint-native lint-crates:
 	@$(call FMT,--check)
 	$(CARGO) clippy --locked --workspace $(BUT_TESTS) --all-targets --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace $(BUT_TESTS) --all-features --document-private-items --exclude portcullis-proxy-wasm --lib --bins --examples
 	@tests/deny.sh
+
+lint-docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace $(BUT_TESTS) --all-features --document-private-items --exclude portcullis-proxy-wasm --lib --bins --examples
 
 audit: ## check licences and sources of the crates that are built in, and ask for advisories; needs a network
 	@tests/deny.sh advisories
