@@ -29,6 +29,9 @@ IMAGE ?= portcullis:dev
 DIR ?= tests/cases
 NAME ?= good
 FLOOD ?= 3000000
+# What make test leaves out: suites, and formatting and clippy with LINT=no.
+BUT ?=
+LINT ?=
 # How many suites run at a time.
 AT_ONCE ?= 2
 
@@ -58,7 +61,8 @@ SUITE = $(CARGO) test --locked --workspace
 WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
 # Those that take longest are begun first.
 # The smallest module is built and tested by `make minimal`.
-SUITES = $(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*))))
+# BUT is those that there is no time for.
+SUITES = $(filter-out $(BUT),$(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*)))))
 LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
 # A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
 # have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
@@ -84,7 +88,7 @@ parts:
 	@echo "lint, the tests and the module are compiled side by side, by $$($(CARGO) --version)"
 	@tests/side-by-side.sh 3 '$(AGAIN) servers' \
 	'envoy/build.sh && envoy/build.sh with-faults' \
-	'$(AGAIN) lint-crates && $(SUITE) --no-run && $(WAITS)'
+	'$(if $(filter no,$(LINT)),,$(AGAIN) lint-crates &&) $(SUITE) --no-run && $(WAITS)'
 
 servers:
 	@$(SERVERS)
