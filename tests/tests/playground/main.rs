@@ -1,0 +1,3 @@
+//! The host for browsers, and the page that is made with it.
+
+mod cases;
