@@ -36,7 +36,7 @@ LINT ?=
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run playground test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs t
 	@envoy/run.sh ports
 	@tests/side-by-side.sh 2 'envoy/build.sh' '$(AGAIN) cli'
 	@FILE="$(FILE)" envoy/run.sh
+
+# What is missing is said before anything is built.
+playground: ## try documents and requests in a browser, on the module itself, until Ctrl-C; PORT; needs Node.js 20 with npm
+	@docs/playground/build.sh packages
+	@envoy/build.sh
+	@folder=$$(docs/playground/build.sh $(WASM)) && exec $${NODE:-node} docs/playground/serve.mjs "$$folder" $(PORT)
 
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
@@ -63,7 +69,7 @@ WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
 # The smallest module is built and tested by `make minimal`.
 # BUT is those that there is no time for.
 SUITES = $(filter-out $(BUT),$(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*)))))
-LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
+LONG = fail_closed rate_limits fault_injection conformance browser cases playground envoy_host metrics clock remote_keys token_costs bodies
 # A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
 # have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
 START_MANY = bodies browser cors discovery explain fail_closed gateway global_limit headers http3 https internal_redirects json_schema \

@@ -23,8 +23,27 @@ function sections(page) {
   return page.split(/^## /m).slice(1).flatMap((section) => {
     const [, title, about] = /^(.*)\n\n(.*)\n/.exec(section) ?? [];
     const fence = /^```json\n([\s\S]*?)^```/m.exec(section)?.[1];
-    return fence ? [{ title, about: plain(about), document: fence }] : [];
+    return fence ? [{ title, about: plain(about), document: fence.trimEnd() }] : [];
   });
+}
+
+/** JSON for people: what fits a line stands in one. */
+function pretty(value, indent = "") {
+  const line = inLine(value);
+  if (line.length + indent.length <= 96 || typeof value !== "object" || value === null) return line;
+  const inner = `${indent}  `;
+  const items = Array.isArray(value)
+    ? value.map((item) => inner + pretty(item, inner))
+    : Object.entries(value).map(([name, item]) => `${inner}${JSON.stringify(name)}: ${pretty(item, inner)}`);
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  return `${open}\n${items.join(",\n")}\n${indent}${close}`;
+}
+
+function inLine(value) {
+  if (Array.isArray(value)) return `[${value.map(inLine).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${inLine(item)}`);
+  return members.length > 0 ? `{ ${members.join(", ")} }` : "{}";
 }
 
 /** Without Markdown. */
@@ -46,19 +65,20 @@ function requests(exchanges) {
     return texts.every(isText) && !chunks && !trailers;
   });
   const seen = new Set();
-  const listed = fit.map(({ name, request, upstream }) => ({
+  const listed = fit.map(({ name, request, upstream, expect }) => ({
     name,
     http: request.http ?? 1,
     method: request.method ?? "GET",
     url: `https://${request.authority ?? "api.example.com"}${request.path ?? "/"}`,
     headers: request.headers ?? [],
     body: request.body ?? "",
+    status: expect.status,
     upstream: upstream && isText(upstream.body ?? "")
       ? { status: upstream.status ?? 200, headers: upstream.headers ?? [], body: upstream.body ?? "" }
       : undefined,
   }));
   return listed.filter((request) => {
-    const { name, ...rest } = request;
+    const { name, status, ...rest } = request;
     const key = JSON.stringify(rest);
     return !seen.has(key) && seen.add(key);
   });
@@ -74,11 +94,11 @@ async function examples() {
   const files = [...page.matchAll(/^\| \[[^\]]*\]\([^)]*\) \| `([^`]+)` \|$/gm)].map(([, file]) => file);
   const recipes = await Promise.all(sections(page).map((section, index) => recipe(section, files[index])));
   const own = await json("docs/playground/examples.json");
-  const readme = /^```json\n([\s\S]*?)^```/m.exec(await read("README.md"))[1];
+  const readme = /^```json\n([\s\S]*?)^```/m.exec(await read("README.md"))[1].trimEnd();
   const all = [...own.map((each) => ({ ...each, document: each.document ?? readme })), ...recipes];
   const texts = all.map(({ document, ...rest }) => ({
     ...rest,
-    document: isText(document) ? document : `${JSON.stringify(document, null, 2)}\n`,
+    document: isText(document) ? document : pretty(document),
   }));
   const names = new Set(texts.flatMap(({ tokens }) => Object.values(tokens).map(({ key }) => key)));
   const keys = {};
@@ -89,9 +109,21 @@ async function examples() {
   return { keys, examples: texts };
 }
 
+/** The licences of the packages that are in the bundle. */
+async function licences(inputs) {
+  const names = inputs.map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]).filter(Boolean);
+  const texts = [...new Set(names)].sort().map(async (name) => {
+    const folder = join(packages, "node_modules", name);
+    const { version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    const file = (await readdir(folder)).find((each) => /^licen[cs]e/i.test(each));
+    return `${name} ${version}\n\n${await readFile(join(folder, file), "utf8")}`;
+  });
+  return (await Promise.all(texts)).join("\n----\n\n");
+}
+
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
-await build({
+const { metafile } = await build({
   entryPoints: [join(here, "src/main.js"), join(here, "style.css")],
   bundle: true,
   minify: true,
@@ -101,9 +133,11 @@ await build({
   outbase: here,
   entryNames: "[name]",
   nodePaths: [join(packages, "node_modules")],
-  legalComments: "linked",
+  legalComments: "none",
   logLevel: "warning",
+  metafile: true,
 });
+await writeFile(join(out, "licences.txt"), await licences(Object.keys(metafile.inputs)));
 await copyFile(join(here, "index.html"), join(out, "index.html"));
 await copyFile(module, join(out, "portcullis.wasm"));
 await writeFile(join(out, "examples.json"), JSON.stringify(await examples()));

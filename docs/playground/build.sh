@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the playground, and prints the folder with the page.
 #
-#   build.sh [MODULE]   with $PLAYGROUND_OUT, else target/playground
+#   build.sh [MODULE]   into $PLAYGROUND_OUT, else target/playground
+#   build.sh packages   fetches what it is built of, and no more
 #
 # Packages are those of package-lock.json, in .cache/playground. Node.js is $NODE, else node on PATH.
 set -eu
@@ -14,7 +15,7 @@ fail() {
 
 module=${1:-target/portcullis.wasm}
 out=${PLAYGROUND_OUT:-target/playground}
-[ -f "$module" ] || fail "there is no $module; make build makes it"
+[ "$module" = packages ] || [ -f "$module" ] || fail "there is no $module; make build makes it"
 node=${NODE:-node}
 command -v "$node" >/dev/null || fail "there is no Node.js; install Node.js 20 or later, with npm"
 "$node" -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
@@ -37,5 +38,6 @@ if [ ! -d "$packages" ]; then
     # Another run may have been quicker.
     [ -d "$packages" ] || mv "$staged" "$packages"
 fi
+[ "$module" != packages ] || exit 0
 "$node" docs/playground/build.mjs "$packages" "$module" "$out"
 echo "$(cd "$out" && pwd)"

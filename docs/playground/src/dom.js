@@ -18,11 +18,13 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter(Boolean));
 }
 
-/** Calls a function once things have been quiet for so long. */
+/** Calls a function once things have been quiet for so long, unless that is called off. */
 export function quietly(milliseconds, call) {
   let timer;
-  return (...args) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => call(...args), milliseconds);
+  const callOff = () => clearTimeout(timer);
+  const soon = () => {
+    callOff();
+    timer = setTimeout(call, milliseconds);
   };
+  return { soon, callOff };
 }

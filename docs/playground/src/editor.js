@@ -80,6 +80,7 @@ export class Editor {
         closeBrackets(),
         highlightActiveLine(),
         highlightSelectionMatches(),
+        EditorView.lineWrapping,
         syntaxHighlighting(colours),
         theme,
         this.#language.of(json()),

@@ -10,6 +10,9 @@ import { Schema } from "./schema.js";
 import { Session } from "./session.js";
 import { Keys, TokenPanel, publicKey, withOwnKeys, withTokens } from "./tokens.js";
 
+/** How many requests are sent at once, and how many are remembered. */
+const MOST_SHOWN = 200;
+
 const fetchJson = async (name) => (await fetch(name)).json();
 
 class Page {
@@ -33,7 +36,7 @@ class Page {
       now: () => Math.floor((this.#settings()?.at ?? Date.now()) / 1000),
       requestChanged: () => writeRequest(readRequest()),
     });
-    this.reopenSoon = quietly(250, () => this.open());
+    this.reopening = quietly(250, () => this.open());
     this.#listen();
   }
 
@@ -102,18 +105,19 @@ class Page {
     this.results = [];
     // What is shown is of another document now.
     this.opened = undefined;
-    this.reopenSoon();
+    this.reopening.soon();
   }
 
   /** Puts the document in force, with limits and caches as they begin. */
-  async open() {
-    const opening = this.#open();
-    this.opened = opening;
-    return opening;
+  open() {
+    this.reopening.callOff();
+    this.opened = this.#open();
+    return this.opened;
   }
 
   async #open() {
     this.results = [];
+    this.opening = undefined;
     const { text, format } = this.editor;
     const { json, problems } = toJson(text, format);
     const world = this.#settings();
@@ -126,13 +130,23 @@ class Page {
       const given = this.answers[key];
       return given && { ...given, type: given.body.trimStart().startsWith("{") ? "application/json" : "text/plain" };
     };
-    const opened = await Session.open(this.module, json, { ...world, answer });
-    if (this.editor.text !== text) return;
+    const opening = (this.opening = Symbol("opening"));
+    const opened = await this.#opened(json, { ...world, answer });
+    // Another has begun since.
+    if (this.opening !== opening) return;
     this.session = opened.problems ? undefined : opened;
     this.#showProblems((opened.problems ?? []).map((message) => problemAt(message, text, format)));
     this.panel.offer(parsed(json));
     this.#showCalls();
     if (this.session) this.#say("quiet", "The document is in force. Send a request.");
+  }
+
+  async #opened(json, world) {
+    try {
+      return await Session.open(this.module, json, world);
+    } catch (error) {
+      return { problems: [`document: the module does not get to its end with it: ${error.message}`] };
+    }
   }
 
   #settings() {
@@ -211,8 +225,9 @@ class Page {
     }
     await (this.opened ?? this.open());
     if (!this.session) return;
-    const times = Math.min(Math.max(Number(byId("times").value) || 1, 1), 200);
+    const times = Math.min(Math.max(Number(byId("times").value) || 1, 1), MOST_SHOWN);
     for (let sent = 0; sent < times; sent += 1) this.results.push(this.session.send(request, readUpstream()));
+    this.results = this.results.slice(-MOST_SHOWN);
     show(this.results, { goTo: (pointer) => this.#goTo(pointer), counters: this.session.counters });
     this.#showCalls();
   }
@@ -265,7 +280,8 @@ class Page {
     const at = world.at.trim() || new Date().toISOString().replace(/\.\d+Z$/, "Z");
     const { text: document, format } = this.editor;
     const state = { document, format, request: takeRequest(), upstream: readUpstream(), world: { ...world, at }, answers: this.answers };
-    location.hash = `v1=${await fold(state)}`;
+    // Without an event: the page has what it carries.
+    history.replaceState(undefined, "", `#v1=${await fold(state)}`);
     const said = await copy(location.href);
     byId("shared").textContent = said;
   }
@@ -305,9 +321,14 @@ async function copy(text) {
   }
 }
 
+/** By its bytes, whatever a server says of their type. */
+async function compiled(name) {
+  return WebAssembly.compile(await (await fetch(name)).arrayBuffer());
+}
+
 async function begin() {
   const [module, library, schema] = await Promise.all([
-    WebAssembly.compileStreaming(fetch("portcullis.wasm")),
+    compiled("portcullis.wasm"),
     fetchJson("examples.json"),
     fetchJson("schema.json"),
   ]);
@@ -316,18 +337,22 @@ async function begin() {
     try {
       const state = await unfold(location.hash);
       if (state) await page.take(state);
-      return Boolean(state);
+      return state ? "taken" : "none";
     } catch {
-      byId("about").textContent = "The link cannot be read; it was cut off, perhaps.";
-      return false;
+      return "unreadable";
     }
   };
-  if (!(await follow())) {
+  const UNREADABLE = "The link cannot be read; it was cut off, perhaps.";
+  const followed = await follow();
+  if (followed !== "taken") {
     byId("example").value = "0";
     await page.load(0);
     await page.send();
+    if (followed === "unreadable") byId("about").textContent = UNREADABLE;
   }
-  addEventListener("hashchange", follow);
+  addEventListener("hashchange", async () => {
+    if ((await follow()) === "unreadable") byId("about").textContent = UNREADABLE;
+  });
   document.documentElement.dataset.ready = "yes";
 }
 

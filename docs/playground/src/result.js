@@ -37,7 +37,7 @@ function history(results) {
   return el(
     "ol",
     { className: "history", "aria-label": "Statuses in order" },
-    kinds.slice(-200).map(({ kind, word }) => el("li", { className: kind }, word)),
+    kinds.map(({ kind, word }) => el("li", { className: kind }, word)),
   );
 }
 
@@ -75,7 +75,7 @@ function policies({ explained, waitedNanos, record: logged, recordIfAsked }, goT
   rows.push(...others.map((line) => row(line.refused_by, line.mode === "shadow" ? "shadow_denied" : "denied", [line], goTo)));
   const waited = waitedNanos > 0n && el("p", { className: "hint" }, `It waited ${Number(waitedNanos / 1_000_000n)} ms for its turn.`);
   if (rows.length === 0) return titled("Policies", el("p", { className: "quiet" }, "None was asked."), waited);
-  const head = el("tr", {}, ["Policy", "Word", "Why"].map((name) => el("th", { scope: "col" }, name)));
+  const head = el("tr", {}, ["Policy", "Verdict", "Why"].map((name) => el("th", { scope: "col" }, name)));
   return titled("Policies", el("table", { id: "policies" }, el("thead", {}, head), el("tbody", {}, rows)), waited);
 }
 

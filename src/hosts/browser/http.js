@@ -91,7 +91,6 @@ export function forwarded(head, version) {
   for (const [given, value] of head.fields) {
     const name = given.replace(/^:/, "");
     if (!/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/.test(name)) return refuse("invalid header name", name);
-    // eslint-disable-next-line no-control-regex
     if (/[\x00-\x08\x0a-\x1f\x7f]/.test(value)) return refuse("invalid header value", name);
   }
   for (const name of [":method", ":path", ":authority"]) {
