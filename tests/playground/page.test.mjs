@@ -48,6 +48,9 @@ test("what is written is read again as it was", () => {
     http: 2,
   };
   assert.deepEqual(readCurl(writeCurl(request)), request);
+  const form = { ...request, body: "--b\r\nit's \\n\r\n" };
+  assert.deepEqual(readCurl(writeCurl(form)), form);
+  assert.ok(!writeCurl(form).includes("\r"));
 });
 
 test("a URL is taken as it stands", () => {

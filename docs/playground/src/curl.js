@@ -126,9 +126,18 @@ function basic(pair) {
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
 
+function quoted(text) {
+  if (/^[\w./:@%+=,-]+$/.test(text)) return text;
+  // A text area would take carriage returns away.
+  if (text.includes("\r")) {
+    const escapes = { "\\": "\\\\", "'": "\\'", "\r": "\\r", "\n": "\\n" };
+    return `$'${text.replace(/[\\'\r\n]/g, (each) => escapes[each])}'`;
+  }
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
 /** A command for a request, to be run against a real gateway. */
 export function writeCurl({ method, url, headers, body, http }) {
-  const quoted = (text) => (/^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
   const lines = [`curl -i ${http === 2 ? "--http2-prior-knowledge " : ""}-X ${method} ${quoted(url)}`];
   for (const [name, value] of headers) lines.push(`-H ${quoted(value === "" ? `${name};` : `${name}: ${value}`)}`);
   if (body !== undefined && body !== "") lines.push(`--data-binary ${quoted(body)}`);

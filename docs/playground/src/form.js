@@ -21,8 +21,13 @@ export function readRequest() {
     method: byId("method").value.trim() || "GET",
     url: byId("url").value.trim(),
     headers: readHeaders(byId("headers").value),
-    body: byId("body").value,
+    body: withEnds(byId("body").value),
   };
+}
+
+/** A text area has line feeds alone; parts of a form end their lines with CR LF. */
+function withEnds(text) {
+  return byId("line-ends").value === "crlf" ? text.replace(/\r?\n/g, "\r\n") : text;
 }
 
 export function writeRequest({ http = 1, method, url, headers, body }) {
@@ -31,6 +36,7 @@ export function writeRequest({ http = 1, method, url, headers, body }) {
   byId("url").value = url;
   byId("headers").value = writeHeaders(headers);
   byId("body").value = body ?? "";
+  byId("line-ends").value = body?.includes("\r\n") ? "crlf" : "lf";
   byId("curl").value = writeCurl(readRequest());
 }
 

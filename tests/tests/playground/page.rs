@@ -187,6 +187,7 @@ fn the_page_judges_a_request_and_tells_what_is_wrong_and_asks_nobody() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
     judges(&stage);
+    examples_work_at_once(&stage);
     shows_problems(&stage);
     carries_a_link(&stage);
     makes_tokens(&stage);
@@ -263,6 +264,29 @@ fn judges(stage: &Stage) {
     stage.click("#pass");
     stage.until("document.getElementById('verdict').textContent.includes('have passed')");
     assert!(stage.send().starts_with("200"));
+}
+
+/// Documents of the documentation, with the requests of their cases, and tokens of the page's own keys.
+fn examples_work_at_once(stage: &Stage) {
+    let library = "fetch('examples.json').then(answer => answer.json()).then(library =>
+        done(library.examples.map(each => [each.title, each.requests[0].status ?? 200])))";
+    let examples = stage.browser.run(library, &[]).unwrap();
+    let examples = examples.as_array().expect("a list");
+    assert!(examples.len() >= 11, "{examples:?}");
+    for example in examples {
+        let title = example[0].as_str().expect("a title");
+        stage.choose(title);
+        assert!(
+            stage.text("problems").starts_with("Valid."),
+            "{title}: {}",
+            stage.text("problems")
+        );
+        let verdict = stage.send();
+        assert!(
+            verdict.starts_with(&example[1].to_string()),
+            "{title}: {verdict}"
+        );
+    }
 }
 
 fn shows_problems(stage: &Stage) {
