@@ -21,6 +21,7 @@ export class Session {
   #explained;
   #calls;
   #wall;
+  #passed = 0n;
 
   /**
    * `settings`: `client`, an address with port; `at`, milliseconds since 1970 or nothing for now;
@@ -34,8 +35,7 @@ export class Session {
   }
 
   async #start(module, json, settings) {
-    const begun = settings.at ?? Date.now();
-    this.#wall = () => BigInt(begun + (settings.at === undefined ? Date.now() - begun : 0)) * 1_000_000n;
+    this.#wall = () => BigInt(settings.at ?? Date.now()) * 1_000_000n + this.#passed;
     this.time = this.#wall();
     const seed = crypto.getRandomValues(new Uint32Array(1))[0];
     const options = () => this.#options(json, settings, seed);
@@ -106,14 +106,20 @@ export class Session {
 
   /** Lets time pass for all that a document counts by time. */
   pass(seconds) {
-    this.time += BigInt(Math.round(seconds * 1000)) * 1_000_000n;
+    this.#passed += BigInt(Math.round(seconds * 1000)) * 1_000_000n;
+    this.#catchUp();
     this.#hosts().forEach((host) => host.passTime());
+  }
+
+  /** The clock stands still but for this. */
+  #catchUp() {
+    const wall = this.#wall();
+    if (wall > this.time) this.time = wall;
   }
 
   /** One exchange; texts of the request and of the upstream's response are as a person writes them. */
   send(request, upstream) {
-    const wall = this.#wall();
-    if (wall > this.time) this.time = wall;
+    this.#catchUp();
     const before = this.#plain.metrics;
     const message = requestOf(request);
     const answer = {
