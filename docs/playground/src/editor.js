@@ -1,6 +1,6 @@
 // The editor of the document: CodeMirror, in a shadow root, where it needs no inline styles.
 
-import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, startCompletion } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { json } from "@codemirror/lang-json";
 import { yaml } from "@codemirror/lang-yaml";
@@ -97,7 +97,11 @@ export class Editor {
           ...defaultKeymap,
         ]),
         EditorView.contentAttributes.of({ "aria-label": "Document", "aria-describedby": "editor-help" }),
-        EditorView.updateListener.of((update) => update.docChanged && !this.#isSetting && changed()),
+        EditorView.updateListener.of((update) => {
+          if (!update.docChanged || this.#isSetting) return;
+          changed();
+          this.#offer(update);
+        }),
       ],
     });
     this.view = new EditorView({ state, parent: frame, root });
@@ -145,35 +149,45 @@ export class Editor {
     this.view.focus();
   }
 
-  #complete({ state, pos, explicit }) {
-    const line = state.doc.lineAt(pos);
-    const before = line.text.slice(0, pos - line.from);
-    const isJson = this.#format === "json";
-    const typed = (isJson ? /"?[\w./-]*$/ : /[\w./-]*$/).exec(before)[0];
-    if (!explicit && typed === "") return null;
-    const from = pos - typed.length;
-    const rest = line.text.slice(pos - line.from);
-    const to = pos + (isJson ? /^[\w./-]*"?/ : /^[\w./-]*/).exec(rest)[0].length;
-    const found = context(state.doc.toString(), this.#format, from, to);
-    if (!found) return null;
-    const options = found.kind === "name" ? this.#names(found, rest) : this.#values(found);
-    return options.length > 0 ? { from, to, options, validFor: /^"?[\w./-]*$/ } : null;
+  /** A pair of quotation marks that was just opened in JSON: what may stand in it. */
+  #offer({ view, state, transactions }) {
+    const { head } = state.selection.main;
+    const isTyped = transactions.some((each) => each.isUserEvent("input.type"));
+    if (this.#format !== "json" || !isTyped || state.sliceDoc(head - 1, head + 1) !== '""') return;
+    // Not while the view is being updated.
+    setTimeout(() => startCompletion(view));
   }
 
-  #names({ path, names }, rest) {
+  #complete({ state, pos, explicit }) {
+    const line = state.doc.lineAt(pos);
+    const [before, rest] = [line.text.slice(0, pos - line.from), line.text.slice(pos - line.from)];
     const isJson = this.#format === "json";
-    const hasColon = /^[\w./-]*"?\s*:/.test(rest);
+    const [typed, word] = (isJson ? /"?([\w./-]*)$/ : /([\w./-]*)$/).exec(before);
+    if (!explicit && typed === "") return null;
+    const [following, after] = (isJson ? /^([\w./-]*)"?/ : /^([\w./-]*)/).exec(rest);
+    // All of the word, with its quotation marks; what is compared stands between them.
+    const whole = { from: pos - typed.length, to: pos + following.length };
+    const found = context(state.doc.toString(), this.#format, whole.from, whole.to);
+    if (!found) return null;
+    const hasColon = /^\s*:/.test(rest.slice(following.length));
+    const options = found.kind === "name" ? this.#names(found, hasColon) : this.#values(found);
+    const written = options.map(({ text, ...option }) => ({ ...option, apply: (view) => put(view, whole, text) }));
+    if (written.length === 0) return null;
+    return { from: pos - word.length, to: pos + after.length, options: written };
+  }
+
+  #names({ path, names }, hasColon) {
+    const isJson = this.#format === "json";
     const members = [...this.schema.members(path)].filter(([name]) => !names.includes(name));
     return members.map(([name, { schema, required }]) => {
       const start = isJson ? (this.schema.start(schema) ?? "") : "";
       const word = isJson ? `"${name}"` : name;
       return {
-        label: isJson ? `"${name}"` : name,
-        displayLabel: name,
+        label: name,
         detail: required ? "required" : undefined,
         boost: required ? 1 : 0,
         info: this.schema.hint([...path, name])?.description,
-        apply: hasColon ? word : `${word}: ${start}`,
+        text: hasColon ? word : `${word}: ${start}`,
       };
     });
   }
@@ -181,8 +195,9 @@ export class Editor {
   #values({ path }) {
     const isJson = this.#format === "json";
     return this.schema.values(path).map((value) => {
-      const text = typeof value === "string" && !isJson && /^[a-zA-Z][\w-]*$/.test(value) ? value : JSON.stringify(value);
-      return { label: text, apply: text };
+      const isPlain = typeof value === "string" && !isJson && /^[a-zA-Z][\w-]*$/.test(value);
+      const label = typeof value === "string" ? value : JSON.stringify(value);
+      return { label, text: isPlain ? value : JSON.stringify(value) };
     });
   }
 
@@ -199,6 +214,20 @@ export class Editor {
     if (!hint || (!hint.description && hint.values.length === 0)) return null;
     return { pos: from, end: to, above: true, create: () => ({ dom: hintOf(hint) }) };
   }
+}
+
+/** Puts a text in the place of a word, and the cursor behind it, or into what it opens. */
+function put(view, { from }, text) {
+  // More of the word may have been typed since.
+  const { doc, selection } = view.state;
+  const [more] = /^[\w./-]*"?/.exec(doc.sliceString(selection.main.head, doc.lineAt(selection.main.head).to));
+  const end = text.startsWith('"') ? selection.main.head + more.length : selection.main.head + /^[\w./-]*/.exec(more)[0].length;
+  const into = /(\{\}|\[\])$/.test(text) ? 1 : 0;
+  view.dispatch({
+    changes: { from, to: end, insert: text },
+    selection: { anchor: from + text.length - into },
+    userEvent: "input.complete",
+  });
 }
 
 function hintOf({ description, kinds, default: usual, values }) {

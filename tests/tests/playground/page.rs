@@ -291,7 +291,7 @@ fn examples_work_at_once(stage: &Stage) {
 
 fn shows_problems(stage: &Stage) {
     stage.write(WRONG);
-    stage.until("document.querySelector('#problems li')");
+    stage.until("document.querySelector('#problems code')");
     assert_eq!(
         stage.text("problems").trim(),
         "/routes/0/match/metods: unknown field; did you mean \"methods\"?"
@@ -300,7 +300,7 @@ fn shows_problems(stage: &Stage) {
     assert!(stage.text("verdict").contains("has a problem"));
     // In YAML at its place too.
     stage.click("input[name=format][value=yaml]");
-    stage.until("document.querySelector('#problems li')");
+    stage.until("document.querySelector('#problems code')");
     assert!(
         stage.document().starts_with("version: 1"),
         "{}",
