@@ -124,6 +124,7 @@ class Page {
     if (problems.length > 0 || !world) {
       this.session = undefined;
       this.#showProblems(problems);
+      if (!world) this.#say("banner bad", "The fields under “Client, time, environment” cannot be read.");
       return;
     }
     const answer = (key) => {

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use portcullis_tests::node;
 use portcullis_tests::tokens::repository;
+use portcullis_tests::{module_path, node};
 
 #[test]
 fn scripts_do_what_they_say() {
@@ -11,10 +11,11 @@ fn scripts_do_what_they_say() {
         return;
     };
     let folder = repository().join("tests/playground");
-    let tests = ["host.test.mjs", "page.test.mjs"].map(|name| folder.join(name));
+    let tests = ["host.test.mjs", "module.test.mjs", "page.test.mjs"].map(|name| folder.join(name));
     let ran = Command::new(node)
         .args(["--test", "--test-reporter=tap"])
         .args(tests)
+        .env("PORTCULLIS_WASM", module_path())
         .output();
     let ran = ran.expect("Node.js runs");
     let report = String::from_utf8_lossy(&ran.stdout);
@@ -23,5 +24,5 @@ fn scripts_do_what_they_say() {
     let passed: usize = passed
         .and_then(|count| count.parse().ok())
         .unwrap_or_default();
-    assert!(passed >= 19, "{report}");
+    assert!(passed >= 25, "{report}");
 }
