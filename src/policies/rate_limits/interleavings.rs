@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::algorithm::LimitAlgorithm;
+use super::algorithm::{LimitAlgorithm, Receipt, State};
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
 use super::spend::{Charge, LimitCheck, LimitVerdict, OnError, spend};
@@ -18,6 +18,8 @@ use super::table::{Charged, CounterStore};
 use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells, Host};
 use portcullis_exchange::seed::Seed;
 use portcullis_memory_host::{CellTable, MemoryHost};
+
+mod turns;
 
 /// What a worker asks of the cells.
 #[derive(Clone, Debug)]
