@@ -204,9 +204,8 @@ fn a_limit_refuses_its_share_and_counts_all() {
     assert!((59..=140).contains(&drawn), "{drawn}");
 
     let name = |limit: &str, leaf: &str| format!("wasmcustom.portcullis.{limit}.{leaf}");
-    let stat = |limit: &str, leaf: &str| {
-        usize::try_from(envoy.stat(&name(limit, leaf)).unwrap()).unwrap()
-    };
+    let stat =
+        |limit: &str, leaf: &str| usize::try_from(envoy.stat(&name(limit, leaf)).unwrap()).unwrap();
     let (in_force, asked) = (size(&few), tenants.len());
     wait_until("all are counted", || {
         stat("rollout.limit.few", "enforced") + stat("rollout.limit.few", "shadow") >= 3 * asked

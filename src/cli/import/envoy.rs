@@ -3,6 +3,7 @@
 mod areas;
 mod chain;
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,12 +12,12 @@ use serde_json::{Map, Value, json};
 use self::areas::{Area, Match, areas};
 use self::chain::{Chain, Effective};
 use super::super::tree::{Content, Tree};
-use super::assembly::{Access, Assembly};
+use super::assembly::{Access, Assembly, usable_name};
 use super::blocks;
 use super::jwt::Need;
 use super::paths::Common;
 use super::rbac::{self, Known};
-use super::reading::{Report, boolean, member, number, text, texts};
+use super::reading::{Report, boolean, items, member, number, text, texts};
 use super::{Output, limits, read};
 
 #[derive(Debug, Args)]
@@ -82,13 +83,21 @@ fn search<'t>(tree: &'t Tree, found: &mut Vec<&'t Tree>) {
         .for_each(|child| search(child, found));
 }
 
+/// Limits that were read.
+struct KnownLimits {
+    at: Range<usize>,
+    /// What makes their descriptors.
+    actions: Vec<Range<usize>>,
+    names: Vec<String>,
+}
+
 struct Importer<'t> {
     manager: &'t Tree,
     chain: Chain<'t>,
     document: Assembly,
-    /// Limits that were read, by the bytes that they stand at.
-    limits: Vec<(std::ops::Range<usize>, Vec<String>)>,
-    stores: Vec<(Option<std::ops::Range<usize>>, String)>,
+    limits: Vec<KnownLimits>,
+    /// Stores of keys, by what routes say of them.
+    stores: Vec<(Option<Range<usize>>, String)>,
     is_direct: bool,
 }
 
@@ -124,7 +133,7 @@ impl<'t> Importer<'t> {
 
     /// The routes of one area.
     fn area(&mut self, area: &Area<'t>, report: &mut Report) {
-        if area.is_unknown {
+        if area.is_unknown || self.chain.is_twice {
             self.refuse(area, &area.matching);
             return;
         }
@@ -217,8 +226,8 @@ impl<'t> Importer<'t> {
         {
             blocks.insert("csrf".into(), csrf);
         }
-        self.access(area, need, key.is_some(), &mut blocks, report)?;
-        let names = self.rate_limits(area, report);
+        self.access(area, need, &mut blocks, report)?;
+        let names = self.rate_limits(area, report)?;
         if !names.is_empty() {
             let used = names.iter().map(|name| json!({ "use": name }));
             blocks.insert("rate_limits".into(), used.collect());
@@ -243,10 +252,10 @@ impl<'t> Importer<'t> {
         &mut self,
         area: &Area<'t>,
         need: &Need,
-        has_key: bool,
         blocks: &mut Map<String, Value>,
         report: &mut Report,
     ) -> Option<()> {
+        // Without a token there are no claims in the metadata, whatever else is asked for.
         let is_known = *need != Need::Nothing;
         let known = Known {
             providers: &self.chain.providers,
@@ -268,7 +277,7 @@ impl<'t> Importer<'t> {
                 }
                 access.needs_allowance |= is_allowance;
                 for (name, expression) in &policies.all {
-                    let expression = match is_known && !has_key {
+                    let expression = match is_known {
                         true => expression.clone(),
                         false => expression.of_nobody(),
                     };
@@ -323,29 +332,42 @@ impl<'t> Importer<'t> {
         Some(())
     }
 
-    /// The names of the limits of an area. Those of one configuration are shared.
-    fn rate_limits(&mut self, area: &Area<'t>, report: &mut Report) -> Vec<String> {
-        let Some(tree) = area.effective.of("LocalRateLimit") else {
-            return Vec::new();
-        };
-        if let Some((_, names)) = self.limits.iter().find(|(at, _)| *at == tree.at) {
-            return names.clone();
-        }
-        let wanted = text(tree, "stat_prefix").unwrap_or("local");
-        let mut names = Vec::new();
-        let wanted = super::assembly::usable_name(wanted);
-        for (name, limit) in limits::limits(tree, &wanted, &area.actions, report) {
-            let mut unique = name.clone();
-            let mut number = 1;
-            while self.document.rate_limits.contains_key(&unique) {
-                number += 1;
-                unique = format!("{name}-{number}");
+    /// The names of the limits of an area: those of one configuration are shared. None if they cannot be said.
+    fn rate_limits(&mut self, area: &Area<'t>, report: &mut Report) -> Option<Vec<String>> {
+        let actions: Vec<Range<usize>> = area.actions.iter().map(|each| each.at.clone()).collect();
+        let mut all = Vec::new();
+        for tree in area.effective.all("LocalRateLimit") {
+            if let Some(known) = self.limits.iter().find(|known| known.at == tree.at) {
+                if known.actions != actions && !items(tree, "descriptors").is_empty() {
+                    report.lost(
+                        &tree.at,
+                        "descriptors of one filter that routes make differently: the later routes refuse all; give each a configuration of its own",
+                    );
+                    return None;
+                }
+                all.extend(known.names.iter().cloned());
+                continue;
             }
-            self.document.rate_limits.insert(unique.clone(), limit);
-            names.push(unique);
+            let wanted = usable_name(text(tree, "stat_prefix").unwrap_or("local"));
+            let mut names = Vec::new();
+            for (name, limit) in limits::limits(tree, &wanted, &area.actions, report) {
+                let mut unique = name.clone();
+                let mut number = 1;
+                while self.document.rate_limits.contains_key(&unique) {
+                    number += 1;
+                    unique = format!("{name}-{number}");
+                }
+                self.document.rate_limits.insert(unique.clone(), limit);
+                names.push(unique);
+            }
+            all.extend(names.iter().cloned());
+            self.limits.push(KnownLimits {
+                at: tree.at.clone(),
+                actions: actions.clone(),
+                names,
+            });
         }
-        self.limits.push((tree.at.clone(), names.clone()));
-        names
+        Some(all)
     }
 
     /// The `api_key` block. An error: nobody gets through.

@@ -82,7 +82,7 @@ impl IstioArguments {
                 Some(pairs.ok_or("--workload: write labels as NAME=VALUE,NAME=VALUE")?)
             }
         };
-        let (mut chosen, mut kinds) = (Vec::new(), BTreeSet::new());
+        let (mut chosen, mut kinds, mut targets) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for resource in resources {
             report.turn_to(resource.file);
             let namespace = path(resource.tree, &["metadata", "namespace"]).and_then(Tree::text);
@@ -105,18 +105,17 @@ impl IstioArguments {
                 );
                 continue;
             }
-            let targets = ["targetRef", "targetRefs"];
-            if resource
-                .spec
-                .is_some_and(|spec| targets.iter().any(|name| member(spec, name).is_some()))
-            {
-                report.note(&resource.tree.at, "what it is attached to is not looked at: it is taken for the proxy that loads the document");
-            }
+            let named = ["targetRef", "targetRefs"].into_iter();
+            let mut named = named.filter_map(|name| member(resource.spec?, name));
+            targets.insert(named.next().map(|target| target.json().to_string()));
             let of_namespace = namespace.filter(|_| self.namespace.is_none() && !is_of_root);
             let of_labels =
                 (labels.is_none() && !selector.is_empty()).then(|| format!("{selector:?}"));
             kinds.insert((of_namespace.map(str::to_owned), of_labels));
             chosen.push(resource);
+        }
+        if targets.len() > 1 {
+            return Err("these are attached to different targets, and a document is for one proxy: give the files of one `targetRef` alone".to_owned());
         }
         // What is for all goes with what is for some.
         let namespaces: BTreeSet<_> = kinds

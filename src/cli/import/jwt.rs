@@ -32,7 +32,7 @@ pub(super) enum Need {
     Denied,
 }
 
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 21] = [
     "issuer",
     "audiences",
     "subjects",
@@ -54,7 +54,6 @@ const KNOWN: [&str; 22] = [
     "header_in_metadata",
     "pad_forward_payload_header",
     "clear_route_cache",
-    "extract_only_without_validation",
 ];
 
 impl Providers {

@@ -15,10 +15,10 @@ mod istio;
 mod jwt;
 mod limits;
 mod openapi;
+mod output;
 mod paths;
 mod rbac;
 mod reading;
-mod yaml;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -99,8 +99,8 @@ impl ImportCommand {
         let _ = io::stderr().write_all(report.write(Format::Text, false).as_bytes());
         let document = document?;
         let text = match output.format {
-            Notation::Json => format!("{document:#}\n"),
-            Notation::Yaml => yaml::write(&document),
+            Notation::Json => output::json(&document),
+            Notation::Yaml => output::yaml(&document),
         };
         Ok((text, is_whole))
     }

@@ -43,7 +43,10 @@ impl Report {
 
     /// Something was taken.
     pub(super) fn took(&mut self, what: impl Into<String>) {
-        self.taken.push((self.current, what.into()));
+        let taken = (self.current, what.into());
+        if !self.taken.contains(&taken) {
+            self.taken.push(taken);
+        }
     }
 
     fn push(&mut self, severity: Severity, at: &Range<usize>, message: String) {

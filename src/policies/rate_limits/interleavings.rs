@@ -10,9 +10,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::algorithm::{LimitAlgorithm, Receipt, State};
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
+use super::algorithm::{LimitAlgorithm, Receipt, State};
 use super::spend::{Charge, LimitCheck, LimitVerdict, OnError, spend};
 use super::table::{Charged, CounterStore};
 use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells, Host};

@@ -11,6 +11,8 @@ use super::areas::Match;
 pub(super) struct Chain<'t> {
     pub(super) filters: Vec<Filter<'t>>,
     pub(super) providers: Providers,
+    /// Whether a filter of which one is read is there twice: then all is refused.
+    pub(super) is_twice: bool,
 }
 
 pub(super) struct Filter<'t> {
@@ -21,28 +23,26 @@ pub(super) struct Filter<'t> {
     is_disabled: bool,
 }
 
-/// What is read here, with the names by which routes say of them what they say.
-const TAKEN: [(&str, &str); 8] = [
-    ("JwtAuthentication", "envoy.filters.http.jwt_authn"),
-    ("RBAC", "envoy.filters.http.rbac"),
-    ("Cors", "envoy.filters.http.cors"),
-    ("CsrfPolicy", "envoy.filters.http.csrf"),
-    ("LocalRateLimit", "envoy.filters.http.local_ratelimit"),
-    ("HeaderMutation", "envoy.filters.http.header_mutation"),
-    ("Buffer", "envoy.filters.http.buffer"),
-    ("ApiKeyAuth", "envoy.filters.http.api_key_auth"),
+/// What is read here.
+const TAKEN: [&str; 8] = [
+    "JwtAuthentication",
+    "RBAC",
+    "Cors",
+    "CsrfPolicy",
+    "LocalRateLimit",
+    "HeaderMutation",
+    "Buffer",
+    "ApiKeyAuth",
 ];
 
 /// Filters that judge nobody, and stay where they are.
-const STAY: [&str; 14] = [
+const STAY: [&str; 12] = [
     "Router",
     "HealthCheck",
     "Compressor",
     "Decompressor",
     "GrpcWeb",
-    "FilterConfig",
     "GrpcStats",
-    "Composite",
     "DynamicForwardProxy",
     "HTTPFault",
     "Tap",
@@ -75,6 +75,7 @@ impl<'t> Chain<'t> {
         let mut chain = Self {
             filters: Vec::new(),
             providers: Providers::default(),
+            is_twice: false,
         };
         for each in list {
             let name = text(each, "name").unwrap_or_default();
@@ -87,7 +88,7 @@ impl<'t> Chain<'t> {
             };
             let kind = text(config, "@type").unwrap_or_default();
             let kind = kind.rsplit('.').next().unwrap_or_default();
-            let Some((kind, _)) = TAKEN.iter().find(|(taken, _)| *taken == kind) else {
+            let Some(kind) = TAKEN.iter().find(|taken| **taken == kind) else {
                 match STAY.contains(&kind) {
                     true => report.note(
                         &each.at,
@@ -127,6 +128,23 @@ impl<'t> Chain<'t> {
                 config,
                 is_disabled: boolean(each, "disabled"),
             });
+        }
+        // Of these a route has one block each; what two of them ask would have to be both.
+        for kind in [
+            "JwtAuthentication",
+            "Cors",
+            "CsrfPolicy",
+            "Buffer",
+            "ApiKeyAuth",
+        ] {
+            let mut all = chain.filters.iter().filter(|filter| filter.kind == kind);
+            if let Some(second) = all.nth(1) {
+                report.lost(
+                    &second.config.at,
+                    "a second filter of this kind: what both ask cannot be said, and all is refused; make one of them",
+                );
+                chain.is_twice = true;
+            }
         }
         let has = |kind: &str| chain.filters.iter().any(|filter| filter.kind == kind);
         for filter in &chain.filters {
@@ -265,14 +283,11 @@ impl<'t> Chain<'t> {
     }
 }
 
-/// What a level says of a filter: under its name in the chain, or under the one that everybody knows.
+/// What a level says of a filter: under its name in the chain. Under the name that everybody knows it says nothing of one
+/// that is called otherwise, as in Envoy itself.
 fn of_level<'t>(level: &'t Tree, filter: &Filter<'_>) -> Option<&'t Tree> {
-    let known = TAKEN.iter().find(|(kind, _)| *kind == filter.kind);
     let per_filter = member(level, "typed_per_filter_config");
-    let found = per_filter.and_then(|all| {
-        all.get(filter.name)
-            .or_else(|| known.and_then(|(_, name)| all.get(name)))
-    });
+    let found = per_filter.and_then(|all| all.get(filter.name));
     // As it was written once.
     let old = || match filter.kind {
         "Cors" => member(level, "cors").or_else(|| path(level, &["route", "cors"])),

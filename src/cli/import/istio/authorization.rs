@@ -1,5 +1,7 @@
 //! `AuthorizationPolicy`: one rule as an expression.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value, json};
 
 use super::super::super::tree::Tree;
@@ -130,7 +132,7 @@ fn of_key(
     values: &[String],
     providers: &Providers,
     action: Action,
-    at: &std::ops::Range<usize>,
+    at: &Range<usize>,
     report: &mut Report,
 ) -> Expression {
     if key == "methods" && !values.iter().any(|value| value.contains('*')) {
@@ -151,8 +153,9 @@ fn of_key(
             ))
         }),
         "request.auth.principal" => Box::new(|value| request_principal(value, providers)),
-        "request.auth.presenter" => Box::new(|value| claim_is("azp", value, action)),
-        "request.auth.audiences" => Box::new(|value| claim_is("aud", value, action)),
+        "request.auth.presenter" | "request.auth.audiences" => {
+            return claims(key, values, action, at, report);
+        }
         "remote.ip" => Box::new(|value| Some(addresses(value))),
         "hosts" => Box::new(host),
         "methods" => Box::new(|value| match Pattern::of(value) {
@@ -169,26 +172,10 @@ fn of_key(
                 }
                 _ => None,
             }),
-            (_, Some(names)) => {
-                let names: Vec<&str> = names.split("][").collect();
-                let claim = match names.as_slice() {
-                    [one] if !one.starts_with('/') => (*one).to_owned(),
-                    several => several.iter().fold(String::new(), |all, name| {
-                        format!("{all}/{}", name.replace('~', "~0").replace('/', "~1"))
-                    }),
-                };
-                Box::new(move |value| claim_is(&claim, value, action))
-            }
+            (_, Some(_)) => return claims(key, values, action, at, report),
             _ => Box::new(|_| None),
         },
     };
-    if key.starts_with("request.auth.claims[") && action == Action::Deny && !key.contains("[scope]")
-    {
-        report.lost(
-            at,
-            "a claim may be a text or a list, and a denial has to know: of the rules for both, take out the one that is not for your tokens, which refuses whoever has the claim",
-        );
-    }
     let all = values
         .iter()
         .map(|value| each(value).unwrap_or(Expression::Unknown));
@@ -256,8 +243,9 @@ fn request_principal(value: &str, providers: &Providers) -> Option<Expression> {
             let subject = end
                 .strip_prefix('/')
                 .filter(|subject| !subject.contains('/'))?;
-            let test = json!({ "exact": subject }).as_object()?.clone();
-            Some(subject_is(test))
+            let exact = json!({ "exact": subject }).as_object()?.clone();
+            let suffix = json!({ "suffix": end }).as_object()?.clone();
+            Some(Expression::any([subject_is(exact), subject_is(suffix)]))
         }
     }
 }
@@ -300,22 +288,48 @@ fn of_header(header: &str, value: &str) -> Option<Expression> {
     }
 }
 
-/// A claim that is a text, or a list with it.
-fn claim_is(claim: &str, value: &str, _: Action) -> Option<Expression> {
-    let is = |mut condition: Map<String, Value>| {
-        condition.insert("claim".into(), claim.into());
-        Expression::Is(Leaf::Claim(condition.into()))
-    };
-    Some(match Pattern::of(value) {
-        Pattern::Present => is(json!({ "exists": true }).as_object()?.clone()),
-        Pattern::Exact(text) => {
-            let list = json!({ "includes": text });
-            Expression::Or(vec![
-                is(Pattern::Exact(text).test()?),
-                is(list.as_object()?.clone()),
-            ])
+/// A claim that is one of these texts, or a list with one of them.
+fn claims(
+    key: &str,
+    values: &[String],
+    action: Action,
+    at: &Range<usize>,
+    report: &mut Report,
+) -> Expression {
+    let name = match key {
+        "request.auth.presenter" => "azp".to_owned(),
+        "request.auth.audiences" => "aud".to_owned(),
+        key => {
+            let names = key.strip_prefix("request.auth.claims[");
+            let names = names.and_then(|rest| rest.strip_suffix(']'));
+            let names: Vec<&str> = names.unwrap_or_default().split("][").collect();
+            match names.as_slice() {
+                [one] if !one.starts_with('/') => (*one).to_owned(),
+                several => several.iter().fold(String::new(), |all, name| {
+                    format!("{all}/{}", name.replace('~', "~0").replace('/', "~1"))
+                }),
+            }
         }
-        // Of lists no item is looked into by its beginning.
-        _ => return None,
-    })
+    };
+    // Of lists no item is looked into by its beginning, and of no list is it asked whether it has items.
+    if values.iter().any(|value| value.contains('*')) {
+        return Expression::Unknown;
+    }
+    if action == Action::Deny {
+        report.lost(
+            at,
+            "a claim may be a text or a list, and a denial has to know: of the rules for both, take out the one that is not for your tokens, which refuses whoever has the claim",
+        );
+    }
+    let is = |test: &str| {
+        let value: Value = match (test, values) {
+            ("exact" | "includes", [one]) => one.as_str().into(),
+            _ => values.into(),
+        };
+        Expression::Is(Leaf::Claim(json!({ "claim": name, test: value })))
+    };
+    match values {
+        [_] => Expression::Or(vec![is("exact"), is("includes")]),
+        _ => Expression::Or(vec![is("in"), is("includes_any")]),
+    }
 }

@@ -126,7 +126,10 @@ impl Scene {
         for worker in workers {
             let stay = worker.iter().flatten().filter(|each| !each.has_left);
             let turns: Vec<u64> = stay.map(|each| each.turn).collect();
-            assert!(turns.is_sorted(), "in the order in which they came: {self:?}");
+            assert!(
+                turns.is_sorted(),
+                "in the order in which they came: {self:?}"
+            );
         }
         let all = || workers.iter().flatten().flatten();
         let mut gone_on: Vec<&LetIn> = all().filter(|each| !each.has_left).collect();
@@ -134,7 +137,10 @@ impl Scene {
         let turns: Vec<u64> = gone_on.iter().map(|each| each.turn).collect();
         let mut afters = gone_on.iter().map(|each| each.after);
         assert!(
-            afters.clone().zip(afters.by_ref().skip(1)).all(|(one, next)| one < next),
+            afters
+                .clone()
+                .zip(afters.by_ref().skip(1))
+                .all(|(one, next)| one < next),
             "each has a turn of its own: {self:?}"
         );
         // In any window goes on what the bucket holds and what is filled meanwhile.
