@@ -195,7 +195,11 @@ pub(crate) fn one_document(path: &Path, number: Option<usize>) -> Result<Value, 
     serde_json::from_slice(&chosen.document).map_err(|error| told(&error))
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a file; of standard input if it is `-`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
     let told = |error: io::Error| error.to_string();
     if path == Path::new("-") {

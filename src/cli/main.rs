@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod explain;
 mod find;
+mod import;
 mod key;
 mod outcome;
 mod place;
@@ -24,6 +25,7 @@ use clap::{Args, Parser, Subcommand};
 use self::audit::AuditArguments;
 use self::check::{Checked, Severity};
 use self::explain::ExplainArguments;
+use self::import::ImportCommand;
 use self::key::NewKey;
 use self::render::RenderArguments;
 use self::report::Format;
@@ -56,6 +58,9 @@ enum Command {
     /// fetched: a response of another server that a policy would wait for does not come. Exit status: 0 it passes; 1 it
     /// is refused, or answered by the filter; 2 it could not be judged.
     Explain(ExplainArguments),
+    /// Make a document of the configuration of other filters
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Print a configuration of Envoy with a document in it, to try that on this machine
     Render(RenderArguments),
     /// Make tokens to try a document with, and read tokens
@@ -102,6 +107,10 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => {
             let judged = arguments.run();
             judged.map(|(text, passes)| (text, u8::from(!passes)))
+        }
+        Command::Import(import) => {
+            let made = import.run();
+            made.map(|(text, is_whole)| (text, u8::from(!is_whole)))
         }
         Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
         Command::Token(token) => token.run().map(|text| (text, 0)),

@@ -6,6 +6,8 @@
     reason = "a test fails where what it expects is not there"
 )]
 
+mod import;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
