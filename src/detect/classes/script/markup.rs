@@ -47,6 +47,7 @@ pub(super) fn tag(spot: &Spot<'_>) -> Option<Evidence> {
     {
         return None;
     }
+    spot.work().add(48);
     let attributes = rest
         .split(|byte| matches!(byte, b'<' | b'>'))
         .next()
@@ -87,6 +88,7 @@ pub(super) fn tag(spot: &Spot<'_>) -> Option<Evidence> {
         true => 0,
         false => score,
     };
+    spot.work().add(attributes.len().saturating_mul(3));
     let by_attribute = attribute_score(attributes);
     if score == 0 && by_attribute == 0 {
         // It is left open: what follows in the page becomes its attributes.
@@ -207,6 +209,7 @@ pub(super) fn event_handler(spot: &Spot<'_>) -> Option<Evidence> {
     let before = spot.before();
     let any = matches!(before.last(), Some(b'"' | b'\'' | b'`' | b'/'));
     let value = skip_space(handler(spot.after(), any)?);
+    spot.work().add(160);
     let is_short = before.len() < 60 && spot.after().len() < 100 && !before.contains(&b'\n');
     let score = match before.last() {
         Some(b'"' | b'\'' | b'`' | b'/') => Evidence::SURE,
@@ -234,6 +237,7 @@ pub(super) fn attribute(spot: &Spot<'_>) -> Option<Evidence> {
     if !(is_space(before) || matches!(before, b'"' | b'\'' | b'/' | b'`')) {
         return None;
     }
+    spot.work().add(96);
     let in_element = spot.before().contains(&b'<');
     let trimmed = spot.before().trim_ascii_end();
     let leaves =
