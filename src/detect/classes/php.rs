@@ -125,7 +125,11 @@ fn tag(spot: &Spot<'_>) -> Option<Evidence> {
             None if next.len() < after.len()
                 && next.first().is_some_and(u8::is_ascii_alphabetic) =>
             {
-                weigh(spot, Evidence::LIKELY, Evidence::SUSPECT)
+                // Code has signs between its words.
+                match words(next) > 2 {
+                    true => Evidence::SUSPECT,
+                    false => weigh(spot, Evidence::LIKELY, Evidence::SUSPECT),
+                }
             }
             None => 0,
         },

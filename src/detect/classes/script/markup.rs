@@ -1,5 +1,6 @@
 //! Elements, attributes and addresses.
 
+use crate::classes::around::after_prose;
 use crate::list::List;
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
@@ -93,7 +94,7 @@ pub(super) fn tag(spot: &Spot<'_>) -> Option<Evidence> {
     if score == 0 && by_attribute == 0 {
         // It is left open: what follows in the page becomes its attributes.
         let is_open =
-            !rest.contains(&b'>') && spot.before().len() < 60 && attributes.contains(&b'=');
+            !rest.contains(&b'>') && spot.before().len() < 60 && attributes.contains(&b'=') && !after_prose(spot);
         let loads =
             const { List::new("a img input div video audio image source track") }.has(local);
         return (is_open && loads && rest.len() < 100)
@@ -114,7 +115,7 @@ fn has_attribute(element: &[u8], attributes: &[u8]) -> bool {
         b"link" => has(&[b"href", b"rel"]),
         b"marquee" => has(&[b"on"]),
         b"video" | b"audio" => has(&[b"src"]),
-        b"body" => has(&[b"="]),
+        b"body" | b"svg" | b"math" => has(&[b"="]),
         _ => true,
     }
 }
