@@ -32,8 +32,8 @@ FLOOD ?= 3000000
 # What make test leaves out: suites, and formatting and clippy with LINT=no.
 BUT ?=
 LINT ?=
-# How many suites run at a time.
-AT_ONCE ?= 2
+# How many suites run at a time: some wait for what takes its time.
+AT_ONCE ?= 3
 
 .DELETE_ON_ERROR:
 .PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
@@ -57,18 +57,15 @@ SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OL
 
 # All of the workspace, whatever is tested: with a part of it, cargo compiles crates anew that the part has other features of.
 SUITE = $(CARGO) test --locked --workspace
-# Waiting is tested with a policy that no module that is shipped has.
-WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
+# Waiting is tested with a policy that no module that is shipped has. What uses policies is compiled anew for that: no more
+# packages than give all other crates the features that they have in the workspace.
+WAITS = $(CARGO) test --locked $(addprefix -p portcullis-,engine wire schema tests) --features portcullis-engine/fault-injection --lib waiting
 # Those that take longest are begun first.
 # The smallest module is built and tested by `make minimal`.
 # BUT is those that there is no time for.
 SUITES = $(filter-out $(BUT),$(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*)))))
-LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
-# A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
-# have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
-START_MANY = bodies browser cors discovery explain fail_closed gateway global_limit headers http3 https internal_redirects json_schema \
-	observability openapi otlp paths rate_limits record record_kinds remote_api_keys remote_keys revocation_lists security_events signatures websockets
-RUN_SUITE = $(if $(filter $(1),$(START_MANY)),PORTCULLIS_WASM=$(CURDIR)/$(FAULTS) )$(SUITE) --test $(1)
+LONG = fail_closed rate_limits cases observability browser conformance fault_injection remote_keys oidc_provider clock metrics bodies envoy_host token_costs
+RUN_SUITE = $(SUITE) --test $(1)
 
 # ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
 BINARY = $(filter $(firstword $(ONLY)),$(SUITES) command)
@@ -77,7 +74,7 @@ ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),
 test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
 	@$(if $(filter fault_injection fail_closed module,$(ONLY)),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --test command' '$(SUITE) --doc' && \
+	$(if $(ONLY),$(ONE_SUITE),tests/with-envoys.sh tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --test command' '$(SUITE) --doc' && \
 	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
 
 # Written out in a recipe, MAKE would run it for `make -n` too.
