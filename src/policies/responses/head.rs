@@ -55,12 +55,10 @@ impl ResponseRules {
             Declared::As(media_type) if media_type.is("multipart", "byteranges") => {
                 SearchWay::Unjudged(&PARTIAL)
             }
-            Declared::As(media_type) if is_json(&media_type) => {
-                match media_type.is_utf8() {
-                    true => SearchWay::Json,
-                    false => SearchWay::Unjudged(&CHARSET),
-                }
-            }
+            Declared::As(media_type) if is_json(&media_type) => match media_type.is_utf8() {
+                true => SearchWay::Json,
+                false => SearchWay::Unjudged(&CHARSET),
+            },
             Declared::As(media_type) => {
                 let mut types = self.types.iter();
                 types

@@ -93,8 +93,10 @@ pub(super) fn tag(spot: &Spot<'_>) -> Option<Evidence> {
     let by_attribute = attribute_score(attributes);
     if score == 0 && by_attribute == 0 {
         // It is left open: what follows in the page becomes its attributes.
-        let is_open =
-            !rest.contains(&b'>') && spot.before().len() < 60 && attributes.contains(&b'=') && !after_prose(spot);
+        let is_open = !rest.contains(&b'>')
+            && spot.before().len() < 60
+            && attributes.contains(&b'=')
+            && !after_prose(spot);
         let loads =
             const { List::new("a img input div video audio image source track") }.has(local);
         return (is_open && loads && rest.len() < 100)
