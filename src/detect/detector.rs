@@ -23,7 +23,7 @@ pub struct Detector {
 const BYTE_STEPS: u64 = 2;
 /// What a place costs where a word may begin, and each word that is compared there.
 const PLACE_STEPS: u64 = 16;
-const COMPARED_STEPS: u64 = 6;
+const COMPARED_STEPS: u64 = 8;
 /// What it costs to look at what stands next to a word. What is gone over beyond that is counted ([`Work`]).
 const WORD_STEPS: u64 = 24;
 

@@ -343,6 +343,7 @@ fn called_text(spot: &Spot<'_>) -> Option<Evidence> {
     };
     let start = before.iter().rposition(|byte| open.contains(byte))?;
     let inside = from(before, start.saturating_add(1));
+    spot.work().add(inside.len().saturating_mul(8));
     let escaped = has(inside, b"\\x") || has(inside, b"'.'") || has(inside, b"\".\"");
     // A comment before the name.
     let inside = match inside.windows(2).rposition(|two| two == b"*/") {

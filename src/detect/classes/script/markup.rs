@@ -1,7 +1,7 @@
 //! Elements, attributes and addresses.
 
 use crate::classes::around::after_prose;
-use crate::list::List;
+use crate::list::{List, Prefixes};
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
 
@@ -179,13 +179,15 @@ fn declaration(name: &[u8], rest: &[u8]) -> Option<Evidence> {
 }
 
 /// What the names of events begin with, behind their `on`.
-const EVENTS: &str = "abort activate after animation auxclick before begin blur bounce cancel canplay cellchange change \
+const EVENTS: Prefixes = Prefixes::new(
+    "abort activate after animation auxclick before begin blur bounce cancel canplay cellchange change \
     click close contextmenu controlselect copy cuechange cut data dblclick deactivate drag drop duration emptied end error \
     filterchange finish focus formdata fullscreen gotpointer hashchange help input invalid key languagechange layout load \
     losecapture lostpointer media message mouse move offline online outofsync page paste pause play pointer popstate \
     progress propertychange ratechange readystate redo repeat reset resize resume reverse row scroll search security seek \
     select show slotchange stalled start stop storage submit suspend syncrestored timeerror timeout timeupdate toggle touch \
-    trackchange transition undo unhandled unload urlflip volume waiting webkit wheel zoom";
+    trackchange transition undo unhandled unload urlflip volume waiting webkit wheel zoom",
+);
 
 /// What follows the `=` of an event handler, behind its `on`: of a known event, or of any.
 fn handler(text: &[u8], any: bool) -> Option<&[u8]> {
@@ -202,8 +204,7 @@ fn handler(text: &[u8], any: bool) -> Option<&[u8]> {
     if matches!(value, [b'=' | b'>', ..]) {
         return None;
     }
-    let mut events = EVENTS.split(' ');
-    let is_known = events.any(|known| event.starts_with(known.as_bytes()));
+    let is_known = EVENTS.strip(event).is_some();
     (is_known || any && event.iter().all(u8::is_ascii_lowercase)).then_some(value)
 }
 
@@ -211,8 +212,9 @@ fn handler(text: &[u8], any: bool) -> Option<&[u8]> {
 pub(super) fn event_handler(spot: &Spot<'_>) -> Option<Evidence> {
     let before = spot.before();
     let any = matches!(before.last(), Some(b'"' | b'\'' | b'`' | b'/'));
+    spot.work().add(64);
     let value = skip_space(handler(spot.after(), any)?);
-    spot.work().add(160);
+    spot.work().add(128);
     let is_short = before.len() < 60 && spot.after().len() < 100 && !before.contains(&b'\n');
     let score = match before.last() {
         Some(b'"' | b'\'' | b'`' | b'/') => Evidence::SURE,

@@ -55,6 +55,7 @@ pub(super) fn strong_call(spot: &Spot<'_>) -> Option<Evidence> {
         return None;
     }
     if open {
+        spot.work().add(96);
         let known = const { List::new("cmdshell dirtree regread regwrite executesql password fileexist servicecontrol \
             enumdsn availablemedia loginconfig ntsec makewebtask oacreate execresultset help addextendedproc prepare \
             addlogin adduser subdirs terminate_process terminate configure who who2 makecab regdeletekey regenumvalues \

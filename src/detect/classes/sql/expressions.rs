@@ -204,7 +204,7 @@ fn is_unpaired(spot: &Spot<'_>, quote: u8) -> bool {
     if before.len() >= REACH {
         return false;
     }
-    spot.work().add(before.len().saturating_mul(2));
+    spot.work().add(before.len().saturating_mul(3));
     let mut quotes: usize = 0;
     let mut last = b' ';
     let mut bytes = before.iter().peekable();
