@@ -6,9 +6,11 @@
 //! - [`Detector`] goes through a text once and finds words that attacks are made of. What stands around each of
 //!   them decides whether it is [`Evidence`], and how much it weighs: a class's file in [`classes`] says so.
 //! - A text that hides others, in escapes or entities, is judged as each of them (`forms`).
+//! - A text that is all in Base64 is another one too: [`base64`]. Who knows where a text stands looks at both.
 //! - [`Scores`] adds up over the texts of one request, so that one odd word is nothing and long prose does not
 //!   become an attack by its length.
 
+pub mod base64;
 pub mod classes;
 mod detector;
 mod forms;

@@ -167,6 +167,24 @@ impl Sheet {
         }
     }
 
+    /// How many kinds there are.
+    pub(crate) fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Puts what was found last, from `late` on, before what was found from `early` on: of two that weigh the same the
+    /// first is named.
+    pub(crate) fn bring_forward(&mut self, early: usize, late: usize) {
+        let count = self.found.len().saturating_sub(late);
+        if let Some(found) = self
+            .found
+            .get_mut(early..)
+            .filter(|found| count < found.len())
+        {
+            found.rotate_right(count);
+        }
+    }
+
     /// The best of a class, and half of what its other kinds weigh.
     fn total(&self, class: Class) -> Option<(&'static str, u16)> {
         let mut best: Option<Evidence> = None;

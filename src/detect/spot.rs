@@ -1,5 +1,7 @@
 //! A word in a text, and what stands around it.
 
+use std::cell::Cell;
+
 /// Where a text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
@@ -22,6 +24,24 @@ pub enum Context {
 /// How far around a word anybody looks, in bytes: what is further away is not there.
 pub const REACH: usize = 160;
 
+/// What has been gone over around a word, in steps of about a nanosecond. Most words are done with at first sight,
+/// and the few that are not cost twenty times as much: who goes over more than some bytes says so.
+#[derive(Debug, Default)]
+pub struct Work(Cell<u64>);
+
+impl Work {
+    /// Notes so many steps.
+    pub(crate) fn add(&self, steps: usize) {
+        let steps = u64::try_from(steps).unwrap_or(u64::MAX);
+        self.0.set(self.0.get().saturating_add(steps));
+    }
+
+    /// What has been noted since it was last asked.
+    pub(crate) fn take(&self) -> u64 {
+        self.0.take()
+    }
+}
+
 /// A word that was found in a text.
 #[derive(Clone, Copy)]
 pub struct Spot<'t> {
@@ -30,6 +50,7 @@ pub struct Spot<'t> {
     at: usize,
     end: usize,
     context: Context,
+    work: &'t Work,
 }
 
 impl<'t> Spot<'t> {
@@ -38,6 +59,7 @@ impl<'t> Spot<'t> {
         lower: &'t [u8],
         (at, end): (usize, usize),
         context: Context,
+        work: &'t Work,
     ) -> Self {
         Self {
             text,
@@ -45,7 +67,13 @@ impl<'t> Spot<'t> {
             at,
             end,
             context,
+            work,
         }
+    }
+
+    /// Where it is noted how much has been gone over.
+    pub(crate) fn work(&self) -> &'t Work {
+        self.work
     }
 
     /// Where the text stands.
@@ -56,6 +84,12 @@ impl<'t> Spot<'t> {
     /// The word, in lower case.
     pub fn word(&self) -> &'t [u8] {
         self.lower.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// The word and so much of what follows it, in lower case.
+    pub fn word_and(&self, length: usize) -> &'t [u8] {
+        let end = self.end.saturating_add(length);
+        self.lower.get(self.at..end).unwrap_or_default()
     }
 
     /// The word and what follows it, as it was sent.
@@ -109,6 +143,6 @@ pub fn skip_space(text: &[u8]) -> &[u8] {
 }
 
 /// Whether a byte parts words for interpreters.
-pub fn is_space(byte: u8) -> bool {
+pub const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }

@@ -26,13 +26,15 @@ pub(super) fn from(text: &[u8], at: usize) -> &[u8] {
 
 /// Whether a text contains another.
 pub(super) fn has(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len().max(1)).any(|window| window == part)
-}
-
-/// Whether a list with a space between each two names this, and it is not nothing.
-pub(super) fn lists(list: &str, name: &[u8]) -> bool {
-    let mut names = list.as_bytes().split(|byte| *byte == b' ');
-    !name.is_empty() && names.any(|listed| listed == name)
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| Some(byte) == part.first()) {
+        rest = from(rest, at);
+        if rest.starts_with(part) {
+            return true;
+        }
+        rest = from(rest, 1);
+    }
+    false
 }
 
 /// Whether a list in order of bytes names this; and whether with `*` behind it.
@@ -57,12 +59,6 @@ pub(super) fn find(list: &str, name: &[u8]) -> Option<bool> {
     None
 }
 
-/// The first of a list that the text begins with, and what follows.
-pub(super) fn begins_with<'t>(text: &'t [u8], list: &str) -> Option<&'t [u8]> {
-    let mut names = list.as_bytes().split(|byte| *byte == b' ');
-    names.find_map(|name| text.strip_prefix(name).filter(|_| !name.is_empty()))
-}
-
 /// A name at the beginning, and what follows.
 pub(super) fn name(text: &[u8]) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| !is_word(*byte));
@@ -71,28 +67,65 @@ pub(super) fn name(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// How many words of a language there are: letters between blanks, with a comma or the like behind them.
 pub(super) fn words(text: &[u8]) -> usize {
-    let (mut count, mut letters, mut plain) = (0, 0_u8, true);
+    let (mut count, mut state) = (0, 0);
     for byte in text {
-        if byte.is_ascii_alphabetic() || *byte >= 0x80 {
-            letters = letters.saturating_add(1);
-        } else if is_space(*byte) {
-            count += usize::from(plain && letters > 1);
-            (letters, plain) = (0, true);
-        } else if !b",.:!?')\"`".contains(byte) {
-            plain = false;
-        }
+        let next = STEPS.get(usize::from(*byte)).copied().unwrap_or(0) >> state & 0xff;
+        count += usize::from(next & COUNTED != 0);
+        state = next & !COUNTED;
     }
-    count + usize::from(plain && letters > 1)
+    count + usize::from(state == LETTERS)
+}
+
+/// What a word may be so far: where it is among the states of a byte in [`STEPS`].
+const NOTHING: u32 = 0;
+const LETTER: u32 = 8;
+const LETTERS: u32 = 16;
+const NO_WORD: u32 = 24;
+/// A word has ended.
+const COUNTED: u32 = 0x80;
+
+/// For each byte what it makes of each state, eight bits each: nothing is guessed, so nothing is guessed wrongly.
+static STEPS: [u32; 256] = steps();
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "while compiling; a byte is an index of 256"
+)]
+const fn steps() -> [u32; 256] {
+    const fn of(nothing: u32, letter: u32, letters: u32, no_word: u32) -> u32 {
+        nothing << NOTHING | letter << LETTER | letters << LETTERS | no_word << NO_WORD
+    }
+    let mut steps = [of(NO_WORD, NO_WORD, NO_WORD, NO_WORD); 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if byte >= 0x80 || (byte as u8).is_ascii_alphabetic() {
+            steps[byte] = of(LETTER, LETTERS, LETTERS, NO_WORD);
+        } else if is_space(byte as u8) {
+            steps[byte] = of(NOTHING, NOTHING, NOTHING | COUNTED, NOTHING);
+        }
+        byte += 1;
+    }
+    let mut signs: &[u8] = b",.:!?')\"`";
+    while let [sign, rest @ ..] = signs {
+        steps[*sign as usize] = of(NOTHING, LETTER, LETTERS, NO_WORD);
+        signs = rest;
+    }
+    steps
 }
 
 /// Whether a word stands in a sentence.
 pub(super) fn in_prose(spot: &Spot<'_>) -> bool {
+    spot.work().add(NEAR);
     let before = words(last(spot.before(), NEAR));
+    if before > 1 {
+        spot.work().add(NEAR);
+    }
     before > 1 && before.saturating_add(words(first(spot.after(), NEAR))) > 3
 }
 
 /// Whether somebody speaks before the word.
 pub(super) fn after_prose(spot: &Spot<'_>) -> bool {
+    spot.work().add(NEAR);
     words(last(spot.before(), NEAR)) > 3
 }
 

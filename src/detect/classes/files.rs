@@ -4,9 +4,9 @@ mod address;
 
 use super::Words;
 use super::around::{
-    begins_with, ends, evidence, find, first, from, has, in_prose, is_all, last, leads, lists,
-    name, weigh,
+    ends, evidence, find, first, from, has, in_prose, is_all, last, leads, name, weigh,
 };
+use crate::list::{List, Prefixes, strip_one_of};
 use crate::spot::is_word;
 use crate::{Context, Evidence, Spot};
 
@@ -81,6 +81,7 @@ const HIDDEN: &str = "hidden file";
 
 /// How sure it is that the word begins a path that is a parameter, in three steps: it is one, it may be, somebody talks.
 fn told(spot: &Spot<'_>, sure: u16, likely: u16, prose: u16) -> u16 {
+    spot.work().add(32);
     let before = last(spot.before(), 24);
     let own = before
         .iter()
@@ -114,6 +115,7 @@ fn upwards(spot: &Spot<'_>) -> Option<Evidence> {
     if before.ends_with(b"..") || has(last(before, 4), b"../") || has(last(before, 4), b"..\\") {
         return None;
     }
+    spot.work().add(48);
     let mut rest = spot.after();
     let mut depth = 1_u16;
     let mut odd = spot.word().contains(&b';');
@@ -137,11 +139,8 @@ fn upwards(spot: &Spot<'_>) -> Option<Evidence> {
             break;
         }
     }
-    let target = begins_with(
-        rest,
-        "etc/ etc\\ proc/ windows/ windows\\ winnt boot.ini win.ini web-inf meta-inf .env .git .ssh root/ home/ usr/ var/ \
-         bin/ opt/ dev/ sys/ inetpub wp-config .htpasswd .htaccess",
-    );
+    let target = const { Prefixes::new("etc/ etc\\ proc/ windows/ windows\\ winnt boot.ini win.ini web-inf meta-inf .env .git .ssh root/ home/ usr/ var/ \
+         bin/ opt/ dev/ sys/ inetpub wp-config .htpasswd .htaccess") }.strip(rest);
     let behind = last(before, 1).first().copied();
     let begins = match behind {
         None => true,
@@ -224,7 +223,7 @@ fn processes(spot: &Spot<'_>) -> Option<Evidence> {
     let own = segment == b"self" || segment == b"thread" || segment.iter().all(u8::is_ascii_digit);
     let wanted = "environ cmdline fd/ maps cwd root exe stat mounts status net/ mem task loginuid cgroup version sched";
     let score = match rest.strip_prefix(b"/") {
-        Some(rest) if own && !segment.is_empty() && begins_with(rest, wanted).is_some() => {
+        Some(rest) if own && !segment.is_empty() && strip_one_of(rest, wanted).is_some() => {
             told(spot, Evidence::SURE, Evidence::LIKELY, Evidence::SUSPECT)
         }
         _ if find(PROC, segment).is_some() => {
@@ -242,11 +241,8 @@ fn directory(spot: &Spot<'_>) -> Option<Evidence> {
         return None;
     }
     let after = first(spot.after(), 48);
-    let secret = begins_with(
-        after,
-        "auth.log apache httpd nginx messages syslog mysql secure access error vsftpd lastlog wtmp btmp dmesg faillog maillog \
-         mail.log sshd. cron lighttpd postgresql secrets/ . www/ tomcat",
-    );
+    let secret = const { Prefixes::new("auth.log apache httpd nginx messages syslog mysql secure access error vsftpd lastlog wtmp btmp dmesg faillog maillog \
+         mail.log sshd. cron lighttpd postgresql secrets/ . www/ tomcat") }.strip(after);
     let score = match secret {
         Some(_) => told(spot, Evidence::LIKELY, Evidence::HINT, 0),
         None => told(spot, Evidence::HINT, 0, 0),
@@ -259,17 +255,11 @@ fn windows(spot: &Spot<'_>) -> Option<Evidence> {
     let (sure, likely) = match spot.word() {
         b"boot.ini" | b"win.ini" => (Evidence::LIKELY, Evidence::SUSPECT),
         b"system32" => (Evidence::SUSPECT, Evidence::HINT),
-        [b'c' | b'd', ..] => match begins_with(
-            first(spot.after(), 40),
-            "windows winnt boot.ini inetpub users/ users\\ program autoexec.bat sysprep xampp pagefile",
-        ) {
+        [b'c' | b'd', ..] => match const { Prefixes::new("windows winnt boot.ini inetpub users/ users\\ program autoexec.bat sysprep xampp pagefile") }.strip(first(spot.after(), 40)) {
             Some(_) => (Evidence::LIKELY, Evidence::HINT),
             None => (Evidence::SUSPECT, Evidence::HINT / 2),
         },
-        _ => match begins_with(
-            first(spot.after(), 40),
-            "win.ini system32 system.ini repair panther debug php.ini temp explorer.exe",
-        ) {
+        _ => match const { Prefixes::new("win.ini system32 system.ini repair panther debug php.ini temp explorer.exe") }.strip(first(spot.after(), 40)) {
             Some(_) => (Evidence::LIKELY, Evidence::HINT),
             None => (Evidence::HINT, 0),
         },
@@ -281,6 +271,7 @@ fn windows(spot: &Spot<'_>) -> Option<Evidence> {
 fn is_path(spot: &Spot<'_>) -> bool {
     let plain = |byte: &u8| is_word(*byte) || b"/\\.-~%@:;+".contains(byte);
     let before = spot.before();
+    spot.work().add(before.len().min(100).saturating_add(60));
     before.len() < 100
         && before.iter().all(plain)
         && spot
@@ -302,10 +293,12 @@ fn hidden(spot: &Spot<'_>) -> Option<Evidence> {
     if !begins
         || !closed
         || (dotted
-            && begins_with(
-                spot.after(),
-                ".bak .old .orig .save .local .prod .dev .swp . .txt .example .backup .pub",
-            )
+            && const {
+                Prefixes::new(
+                    ".bak .old .orig .save .local .prod .dev .swp . .txt .example .backup .pub",
+                )
+            }
+            .strip(spot.after())
             .is_none())
     {
         return None;
@@ -320,10 +313,7 @@ fn hidden(spot: &Spot<'_>) -> Option<Evidence> {
             false => Evidence::HINT / 2,
         },
         _ if under && spot.before().len() < 60 => Evidence::LIKELY,
-        _ if is_all(spot) || spot.is_first() => match lists(
-            ".env .profile .bashrc .idea .vscode .continue .cursor .claude mcp.json agents.md claude.md gemini.md docker-compose.yml php.ini .gitconfig",
-            word,
-        ) {
+        _ if is_all(spot) || spot.is_first() => match const { List::new(".env .profile .bashrc .idea .vscode .continue .cursor .claude mcp.json agents.md claude.md gemini.md docker-compose.yml php.ini .gitconfig") }.has(word) {
             true => Evidence::SUSPECT,
             false => Evidence::LIKELY,
         },
@@ -338,7 +328,8 @@ fn left_over(spot: &Spot<'_>) -> Option<Evidence> {
         return None;
     }
     let after = spot.after();
-    let ended = begins_with(after, ".gz .zip .bz2 .tar .7z .rar .tgz .bak .old .1 ~")
+    let ended = const { Prefixes::new(".gz .zip .bz2 .tar .7z .rar .tgz .bak .old .1 ~") }
+        .strip(after)
         .map_or(after.is_empty(), <[u8]>::is_empty);
     let known = has(last(spot.before(), 24), b"/debug")
         || has(last(spot.before(), 24), b"/error")

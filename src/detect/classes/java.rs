@@ -2,9 +2,9 @@
 
 use super::Words;
 use super::around::{
-    after_prose, begins_with, ends, evidence, first, from, has, in_prose, is_all, last, leads,
-    lists, name, weigh,
+    after_prose, ends, evidence, first, from, has, in_prose, is_all, last, leads, name, weigh,
 };
+use crate::list::{List, Prefixes, strip_one_of};
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Context, Evidence, Spot};
 
@@ -69,28 +69,31 @@ pub(super) const WORDS: &[Words] = &[
 ];
 
 /// The classes by which code is run, and those that mean nothing by themselves.
-const RUN: &str = "java.lang.runtime java.lang.processbuilder java.lang.process javax.script.scriptenginemanager \
+const RUN: List = List::new(
+    "java.lang.runtime java.lang.processbuilder java.lang.process javax.script.scriptenginemanager \
     java.lang.processimpl java.net.urlclassloader java.lang.classloader javax.management.loading.mlet \
     javax.naming.initialcontext com.sun.rowset.jdbcrowsetimpl java.beans.xmldecoder freemarker.template.utility.execute \
-    com.sun.org.apache.xalan.internal.xsltc.trax.templatesimpl";
-const PLAIN: &str = "java.lang.string java.lang.integer java.lang.long java.lang.boolean java.lang.double java.lang.float \
+    com.sun.org.apache.xalan.internal.xsltc.trax.templatesimpl",
+);
+const PLAIN: List = List::new(
+    "java.lang.string java.lang.integer java.lang.long java.lang.boolean java.lang.double java.lang.float \
     java.lang.character java.lang.short java.lang.byte java.lang.void java.util.list java.util.map java.util.date \
     java.util.arraylist java.util.hashmap java.util.uuid java.time java.util.set java.math java.lang.enum java.util.linkedhashmap \
-    java.util.collections java.util.optional java.sql.timestamp java.sql.date java.lang.throwable";
+    java.util.collections java.util.optional java.sql.timestamp java.sql.date java.lang.throwable",
+);
 
 const CLASS: &str = "java class";
 
 fn beginning(spot: &Spot<'_>) -> Option<Evidence> {
     let text = spot.after();
     if spot.context() == Context::FileName {
+        spot.work().add(text.len().saturating_mul(2));
         let mut parts = text.split(|byte| *byte == b'.').skip(1);
         let found = parts.any(|part| {
             let part = skip_space(part);
             let end = part.iter().position(|byte| !is_word(*byte));
-            lists(
-                "jsp jspx jspf jsw jsv jtml war class",
-                first(part, end.unwrap_or(part.len())),
-            )
+            const { List::new("jsp jspx jspf jsw jsv jtml war class") }
+                .has(first(part, end.unwrap_or(part.len())))
         });
         return found.then_some(Evidence::new("java file", Evidence::SURE));
     }
@@ -120,12 +123,12 @@ fn class(spot: &Spot<'_>) -> Option<Evidence> {
     let rest = dotted(first(after, 80));
     let behind = from(after, rest.len());
     let segments = || rest.split(|byte| *byte == b'.');
-    let known = |list: &str| {
-        let mut names = list.as_bytes().split(|byte| *byte == b' ');
-        names.any(|name| name.strip_prefix(word) == Some(rest))
-    };
-    let runs = known(RUN)
-        || segments().any(|segment| lists("runtime processbuilder getruntime", segment))
+    spot.work()
+        .add(rest.len().saturating_mul(6).saturating_add(128));
+    let full = spot.word_and(rest.len());
+    let runs = RUN.has(full)
+        || segments()
+            .any(|segment| const { List::new("runtime processbuilder getruntime") }.has(segment))
         || has(rest, b"scriptengine");
     if rest.is_empty() {
         return None;
@@ -150,7 +153,7 @@ fn class(spot: &Spot<'_>) -> Option<Evidence> {
         (true, true) => Evidence::SURE,
         (true, false) => weigh(spot, Evidence::SUSPECT, Evidence::HINT),
         _ if failure => 0,
-        (false, true) if known(PLAIN) => Evidence::SUSPECT,
+        (false, true) if PLAIN.has(full) => Evidence::SUSPECT,
         (false, true) if is_watched(word, rest) => Evidence::LIKELY - 5,
         (false, true) => Evidence::HINT,
         (false, false)
@@ -191,12 +194,15 @@ fn is_watched(word: &[u8], rest: &[u8]) -> bool {
         b"groovy." => "lang. util. ui",
         _ => return has(rest, b"datasource") || has(rest, b"jndi") || has(rest, b"classloader"),
     };
-    wanted.is_empty() || begins_with(rest, wanted).is_some()
+    wanted.is_empty() || strip_one_of(rest, wanted).is_some()
 }
 
 /// Classes that chains of deserialisation are made of.
 fn gadget(spot: &Spot<'_>) -> Option<Evidence> {
-    const COMMON: &str = "getproperty filewriter unmarshaller base64data javassist methodhandles xmldecoder processbuilder";
+    const COMMON: List = List::new(
+        "getproperty filewriter unmarshaller base64data javassist methodhandles xmldecoder processbuilder",
+    );
+    spot.work().add(128);
     let before = last(spot.before(), 60);
     let own = before
         .iter()
@@ -205,7 +211,7 @@ fn gadget(spot: &Spot<'_>) -> Option<Evidence> {
     let after = dotted(first(spot.after(), 60));
     let whole = own.is_none() && spot.before().len() < 60 && ends(from(spot.after(), after.len()))
         || (leads(spot) && ends(from(spot.after(), after.len())));
-    let common = lists(COMMON, spot.word());
+    let common = COMMON.has(spot.word());
     let dotted = !path.is_empty() || after.starts_with(b".");
     // Two of them in one name.
     let chained = has(path, b"processbuilder")
@@ -244,12 +250,11 @@ const LOOK_UP: &str = "look-up of a logger";
 
 /// `${jndi:ldap://…}`.
 fn look_up(spot: &Spot<'_>) -> Option<Evidence> {
+    spot.work().add(16);
     let inside = has(last(spot.before(), 24), b"{");
-    let scheme = begins_with(
-        skip_space(first(spot.after(), 16)),
-        "ldap rmi dns iiop corba nis nds http java: $",
-    )
-    .is_some();
+    let scheme = const { Prefixes::new("ldap rmi dns iiop corba nis nds http java: $") }
+        .strip(skip_space(first(spot.after(), 16)))
+        .is_some();
     let score = match (inside, scheme) {
         (true, _) => weigh(spot, Evidence::SURE, Evidence::LIKELY),
         (false, true) => weigh(spot, Evidence::SURE, Evidence::SUSPECT),
@@ -260,35 +265,43 @@ fn look_up(spot: &Spot<'_>) -> Option<Evidence> {
 
 /// `${lower:j}`, `${::-j}`, `${env:X:-j}`, `${applicationScope`.
 fn nested(spot: &Spot<'_>) -> Option<Evidence> {
-    const RUNS: &str = "lower upper script base64 base64decoder dns url jndi";
-    const READS: &str = "env sys java main ctx date map marker bundle k8s docker spring web log4j event sd const file xml properties";
-    const TOLD: &str = "version os vm runtime os.name user aws path home host java";
-    const OBJECTS: &str = "applicationscope sessionscope requestscope pagescope pagecontext initparam facescontext headervalues";
+    const RUNS: List = List::new("lower upper script base64 base64decoder dns url jndi");
+    const READS: List = List::new(
+        "env sys java main ctx date map marker bundle k8s docker spring web log4j event sd const file xml properties",
+    );
+    const TOLD: Prefixes =
+        Prefixes::new("version os vm runtime os.name user aws path home host java");
+    const OBJECTS: List = List::new(
+        "applicationscope sessionscope requestscope pagescope pagecontext initparam facescontext headervalues",
+    );
     let text = first(spot.after(), 60);
+    spot.work().add(24);
     let inner = text.strip_prefix(b"${").unwrap_or(text);
     let double = inner.len() < text.len();
     let inner = inner.strip_prefix(b"$").unwrap_or(inner);
     let (variable, rest) = name(inner);
     let of_a_name = rest.strip_prefix(b":");
-    if inner.starts_with(b"::") || (of_a_name.is_some() && lists(RUNS, variable)) {
+    if inner.starts_with(b"::") || (of_a_name.is_some() && RUNS.has(variable)) {
         return evidence(LOOK_UP, weigh(spot, Evidence::SURE, Evidence::SUSPECT));
     }
-    if let Some(rest) = of_a_name.filter(|_| lists(READS, variable)) {
+    if let Some(rest) = of_a_name.filter(|_| READS.has(variable)) {
         let end = text
             .iter()
             .position(|byte| *byte == b'}')
             .unwrap_or(text.len());
         let score = match double || has(first(text, end), b":-") {
             true => weigh(spot, Evidence::SURE, Evidence::SUSPECT),
-            false if begins_with(rest, TOLD).is_some() => {
-                weigh(spot, Evidence::LIKELY, Evidence::HINT)
-            }
+            false if TOLD.strip(rest).is_some() => weigh(spot, Evidence::LIKELY, Evidence::HINT),
             false => Evidence::SUSPECT - 5,
         };
         return evidence(LOOK_UP, score);
     }
-    let object = rest.starts_with(b".") && lists(OBJECTS, variable);
-    if object || begins_with(inner, "(# ''.getclass \"\".getclass").is_some() {
+    let object = rest.starts_with(b".") && OBJECTS.has(variable);
+    if object
+        || const { Prefixes::new("(# ''.getclass \"\".getclass") }
+            .strip(inner)
+            .is_some()
+    {
         return evidence(
             "java expression",
             weigh(spot, Evidence::LIKELY, Evidence::SUSPECT),
@@ -317,7 +330,9 @@ fn ognl(spot: &Spot<'_>) -> Option<Evidence> {
     let sum = sum > 2
         && from(inside, sum).starts_with(b"}")
         && first(inside, sum).iter().any(|byte| b"*+-".contains(byte));
-    let named = begins_with(inside, "# (# @java @org new (new ''.class ''.getclass").is_some();
+    let named = const { Prefixes::new("# (# @java @org new (new ''.class ''.getclass") }
+        .strip(inside)
+        .is_some();
     let found = sum || named;
     found.then_some(Evidence::new(
         OGNL,
@@ -357,6 +372,7 @@ fn ognl_name(spot: &Spot<'_>) -> Option<Evidence> {
 }
 
 fn spel(spot: &Spot<'_>) -> Option<Evidence> {
+    spot.work().add(32);
     let member = spot.word().ends_with(b")") || has(first(spot.after(), 60), b").");
     let begins = spot.before().last().is_none_or(|byte| !is_word(*byte));
     let score = if member {
@@ -371,11 +387,9 @@ fn spel(spot: &Spot<'_>) -> Option<Evidence> {
 fn goes_on(after: &[u8]) -> bool {
     let mut dots = after.split(|byte| *byte == b'.').skip(1);
     dots.any(|member| {
-        begins_with(
-            member,
-            "forname( exec( invoke( newinstance( getruntime( getengine",
-        )
-        .is_some()
+        const { Prefixes::new("forname( exec( invoke( newinstance( getruntime( getengine") }
+            .strip(member)
+            .is_some()
     })
 }
 
@@ -386,6 +400,7 @@ fn reflection(spot: &Spot<'_>) -> Option<Evidence> {
     if !called.starts_with(b"(") {
         return None;
     }
+    spot.work().add(160);
     let before = last(spot.before(), 40);
     let runtime = has(before, b"runtime") || has(before, b"java.lang");
     let chained = goes_on(after);

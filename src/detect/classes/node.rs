@@ -2,9 +2,9 @@
 
 use super::Words;
 use super::around::{
-    begins_with, ends, evidence, first, from, has, in_prose, is_all, is_called, last, leads, lists,
-    name, weigh,
+    ends, evidence, first, from, has, in_prose, is_all, is_called, last, leads, name, weigh,
 };
+use crate::list::{List, Prefixes};
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Context, Evidence, Spot};
 
@@ -71,7 +71,9 @@ pub(super) const WORDS: &[Words] = &[
 
 /// What is taken in: `require('child_process')`.
 fn module(spot: &Spot<'_>) -> Option<Evidence> {
-    const MODULES: &str = "fs http https net vm os path crypto cluster dgram tls repl inspector v8 module dns process";
+    const MODULES: List = List::new(
+        "fs http https net vm os path crypto cluster dgram tls repl inspector v8 module dns process",
+    );
     let after = skip_space(first(spot.after(), 40)).strip_prefix(b"(")?;
     let after = skip_space(after);
     let after = after
@@ -85,10 +87,10 @@ fn module(spot: &Spot<'_>) -> Option<Evidence> {
     let score = match module {
         b"child_process" | b"worker_threads" => weigh(spot, Evidence::SURE, Evidence::SUSPECT),
         // `const fs = require('fs');` begins many a file.
-        _ if lists(MODULES, module) && (used || leads(spot)) => {
+        _ if MODULES.has(module) && (used || leads(spot)) => {
             weigh(spot, Evidence::LIKELY, Evidence::HINT)
         }
-        _ if lists(MODULES, module) => Evidence::HINT,
+        _ if MODULES.has(module) => Evidence::HINT,
         _ => 0,
     };
     evidence("node module", score)
@@ -201,10 +203,7 @@ fn process(spot: &Spot<'_>) -> Option<Evidence> {
 /// Whether a call reads, writes or runs something.
 fn is_of_files(member: &[u8]) -> bool {
     let call = member.strip_suffix(b"sync").unwrap_or(member);
-    lists(
-        "exec execfile spawn open opendir read readfile readdir write writefile appendfile rename rm unlink chmod chown copyfile mkdir stat link",
-        call,
-    )
+    const { List::new("exec execfile spawn open opendir read readfile readdir write writefile appendfile rename rm unlink chmod chown copyfile mkdir stat link") }.has(call)
 }
 
 /// `process['mainModule']`.
@@ -240,7 +239,7 @@ fn constructor(spot: &Spot<'_>) -> Option<Evidence> {
         rest => (false, rest),
     };
     let text = matches!(rest, [b'(', b'\'' | b'"' | b'`', ..]);
-    let score = match begins_with(rest, "prototype constructor") {
+    let score = match const { Prefixes::new("prototype constructor") }.strip(rest) {
         Some(_) if dot && rest.starts_with(b"p") => {
             if leads(spot) || spot.before().ends_with(b"[") {
                 Evidence::SURE
@@ -291,7 +290,7 @@ fn operator(spot: &Spot<'_>) -> Option<Evidence> {
     }
     let before = spot.before().last();
     let after = spot.after();
-    let code = lists("$where $function $accumulator $expr", spot.word());
+    let code = const { List::new("$where $function $accumulator $expr") }.has(spot.word());
     let bracket = before == Some(&b'[') && after.starts_with(b"]");
     let quoted = before.is_some_and(|byte| b"\"'".contains(byte))
         && skip_space(from(first(after, 8), 1)).starts_with(b":");
@@ -326,6 +325,7 @@ fn revived(spot: &Spot<'_>) -> Option<Evidence> {
 /// Loops without an end: `while(1);`, `for(;;){}`.
 fn endless(spot: &Spot<'_>) -> Option<Evidence> {
     let inside = skip_space(first(spot.after(), 40)).strip_prefix(b"(")?;
+    spot.work().add(96);
     let end = inside.iter().rposition(|byte| *byte == b')')?;
     let (condition, rest) = inside.split_at(end);
     let condition = skip_space(condition);
@@ -335,9 +335,9 @@ fn endless(spot: &Spot<'_>) -> Option<Evidence> {
     let constant = match spot.word() {
         b"for" => plain.clone().eq(b";;"),
         _ => match condition {
-            [b'!', rest @ ..] => {
-                begins_with(skip_space(rest), "0 false null undefined nan '' \"\" !").is_some()
-            }
+            [b'!', rest @ ..] => const { Prefixes::new("0 false null undefined nan '' \"\" !") }
+                .strip(skip_space(rest))
+                .is_some(),
             [b'1'..=b'9', rest @ ..] => rest
                 .iter()
                 .all(|byte| byte.is_ascii_digit() || is_space(*byte)),
@@ -349,10 +349,7 @@ fn endless(spot: &Spot<'_>) -> Option<Evidence> {
             _ => {
                 let (word, rest) = name(condition);
                 let rest = rest.iter().all(|byte| is_space(*byte) || *byte == b')');
-                rest && lists(
-                    "true this window infinity string boolean function object array date globalthis",
-                    word,
-                )
+                rest && const { List::new("true this window infinity string boolean function object array date globalthis") }.has(word)
             }
         },
     };
@@ -381,11 +378,10 @@ fn endless(spot: &Spot<'_>) -> Option<Evidence> {
 fn evaluated(spot: &Spot<'_>) -> Option<Evidence> {
     let inside = skip_space(skip_space(first(spot.after(), 48)).strip_prefix(b"(")?);
     let text = inside.first().is_some_and(|byte| b"'\"`".contains(byte));
-    let disguised = begins_with(
-        inside,
-        "string.fromcharcode atob( unescape( buffer. require( decodeuri",
-    )
-    .is_some();
+    let disguised =
+        const { Prefixes::new("string.fromcharcode atob( unescape( buffer. require( decodeuri") }
+            .strip(inside)
+            .is_some();
     let new = spot.before().ends_with(b"new ");
     let score = match spot.word() {
         b"eval" if disguised => Evidence::SURE,
@@ -447,7 +443,7 @@ fn predicate(spot: &Spot<'_>) -> Option<Evidence> {
         .is_some_and(|byte| b"'\"".contains(byte));
     let score = match spot.word() {
         b";return" if broken => Evidence::LIKELY,
-        b";return" => match begins_with(after, "true this. (true !0 1") {
+        b";return" => match const { Prefixes::new("true this. (true !0 1") }.strip(after) {
             Some(rest)
                 if rest.first().is_none_or(|byte| !is_word(*byte))
                     || after.starts_with(b"this.") =>

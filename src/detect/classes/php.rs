@@ -2,9 +2,9 @@
 
 use super::Words;
 use super::around::{
-    begins_with, ends, evidence, first, from, has, in_prose, is_called, last, leads, lists, name,
-    weigh, words,
+    ends, evidence, first, from, has, in_prose, is_called, last, leads, name, weigh, words,
 };
+use crate::list::{List, Prefixes};
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Context, Evidence, Spot};
 
@@ -86,16 +86,18 @@ const FUNCTION: &str = "php function";
 
 /// A file that the server would run.
 fn upload(spot: &Spot<'_>) -> Option<Evidence> {
-    const ENDINGS: &str =
-        "php php2 php3 php4 php5 php6 php7 php8 phps pht phtm phtml phar phpt pgif shtml inc";
+    const ENDINGS: List = List::new(
+        "php php2 php3 php4 php5 php6 php7 php8 phps pht phtm phtml phar phpt pgif shtml inc",
+    );
     if spot.context() != Context::FileName {
         return None;
     }
+    spot.work().add(spot.after().len().saturating_mul(2));
     let mut parts = spot.after().split(|byte| *byte == b'.').skip(1);
     let found = parts.any(|part| {
         let part = skip_space(part);
         let end = part.iter().position(|byte| !is_word(*byte));
-        lists(ENDINGS, first(part, end.unwrap_or(part.len())))
+        ENDINGS.has(first(part, end.unwrap_or(part.len())))
     });
     found.then_some(Evidence::new("php file", Evidence::SURE))
 }
@@ -113,12 +115,21 @@ fn tag(spot: &Spot<'_>) -> Option<Evidence> {
             Some([b':' | b'(', ..]) => Evidence::LIKELY,
             Some(_) => 0,
             // `List<? extends X>`.
-            None if begins_with(next, "extends super > ,").is_some() => 0,
+            None if const { Prefixes::new("extends super > ,") }
+                .strip(next)
+                .is_some() =>
+            {
+                0
+            }
             None if after.is_empty() => Evidence::LIKELY - 5,
             None if next.len() < after.len()
                 && next.first().is_some_and(u8::is_ascii_alphabetic) =>
             {
-                weigh(spot, Evidence::LIKELY, Evidence::SUSPECT)
+                // Code has signs between its words.
+                match words(next) > 2 {
+                    true => Evidence::SUSPECT,
+                    false => weigh(spot, Evidence::LIKELY, Evidence::SUSPECT),
+                }
             }
             None => 0,
         },
@@ -198,25 +209,30 @@ fn is_member(before: &[u8]) -> bool {
 
 /// Functions that attacks call and other languages do not have.
 fn function(spot: &Spot<'_>) -> Option<Evidence> {
-    const WEAK: &str = "dl usort uasort ini_get array_map array_filter array_walk ob_start ini_set error_reporting phpversion preg_replace \
+    const WEAK: List = List::new(
+        "dl usort uasort ini_get array_map array_filter array_walk ob_start ini_set error_reporting phpversion preg_replace \
         set_time_limit is_callable func_get_args base64_decode mysql_query mysqli_query file_get_contents putenv curl_exec \
-        simplexml_load_string";
+        simplexml_load_string",
+    );
     // A name alone is what is to be called back.
     if !spot.is_whole() {
         return None;
     }
     let Some(disguised) = call(spot.after()) else {
-        const SETS: &str = "dl usort uasort ini_get array_map array_filter array_walk ob_start ini_set error_reporting \
-            phpversion preg_replace set_time_limit is_callable";
+        const SETS: List = List::new(
+            "dl usort uasort ini_get array_map array_filter array_walk ob_start ini_set error_reporting \
+            phpversion preg_replace set_time_limit is_callable",
+        );
         let before = spot
             .before()
             .last()
             .is_none_or(|byte| b"/=\"'@ ".contains(byte));
         let alone =
-            before && spot.before().len() < 24 && ends(spot.after()) && !lists(SETS, spot.word());
+            before && spot.before().len() < 24 && ends(spot.after()) && !SETS.has(spot.word());
+        spot.work().add(64);
         let few = spot.before().len().saturating_add(spot.after().len()) < 60
             && words(spot.before()).saturating_add(words(spot.after())) < 3
-            && !lists(WEAK, spot.word());
+            && !WEAK.has(spot.word());
         return (alone || few).then_some(Evidence::new(
             "name of a php function",
             Evidence::LIKELY - 5,
@@ -224,7 +240,7 @@ fn function(spot: &Spot<'_>) -> Option<Evidence> {
     };
 
     let method = is_member(spot.before());
-    let score = match lists(WEAK, spot.word()) {
+    let score = match WEAK.has(spot.word()) {
         _ if disguised => Evidence::SURE,
         _ if method => Evidence::HINT,
         true if is_whole_call(spot) => Evidence::LIKELY,
@@ -236,13 +252,17 @@ fn function(spot: &Spot<'_>) -> Option<Evidence> {
 
 /// Functions that other languages have too.
 fn shared(spot: &Spot<'_>) -> Option<Evidence> {
-    const RUNS: &str =
-        "exec system eval assert popen unserialize include require include_once require_once";
-    const COMMON: &str = "printf substr fopen chr unpack ord file unlink symlink mkdir rmdir chmod chown readlink md5 sha1 die assert \
-        require include extract explode implode";
+    const RUNS: List = List::new(
+        "exec system eval assert popen unserialize include require include_once require_once",
+    );
+    const COMMON: List = List::new(
+        "printf substr fopen chr unpack ord file unlink symlink mkdir rmdir chmod chown readlink md5 sha1 die assert \
+        require include extract explode implode",
+    );
     if !spot.is_whole() {
         return None;
     }
+    spot.work().add(48);
     let Some(disguised) = call(spot.after()) else {
         return quoted(spot);
     };
@@ -252,15 +272,15 @@ fn shared(spot: &Spot<'_>) -> Option<Evidence> {
     let inside = skip_space(first(from(spot.after(), 1), 16));
     // What PHP would run is a text or a variable of its own.
     let own = inside.starts_with(b"$") || inside.starts_with(b"@");
-    let score = match (lists(RUNS, spot.word()), is_whole_call(spot)) {
+    let score = match (RUNS.has(spot.word()), is_whole_call(spot)) {
         _ if method => 0,
-        _ if disguised && lists(RUNS, spot.word()) => Evidence::SURE,
+        _ if disguised && RUNS.has(spot.word()) => Evidence::SURE,
         _ if disguised => Evidence::LIKELY,
         (true, _) if own || spot.before().ends_with(b"@") => {
             weigh(spot, Evidence::LIKELY, Evidence::SUSPECT)
         }
-        (true, true) if !lists(COMMON, spot.word()) => Evidence::LIKELY,
-        (false, true) if !lists(COMMON, spot.word()) => Evidence::LIKELY - 5,
+        (true, true) if !COMMON.has(spot.word()) => Evidence::LIKELY,
+        (false, true) if !COMMON.has(spot.word()) => Evidence::LIKELY - 5,
         (_, true) => Evidence::SUSPECT,
         (true, false) => Evidence::HINT,
         (false, false) => 0,
@@ -276,7 +296,9 @@ fn quoted(spot: &Spot<'_>) -> Option<Evidence> {
     let once = spot.word().ends_with(b"_once") && leads(spot);
     let found = once
         || (spot.word().starts_with(b"include")
-            && begins_with(next, "http: https: ftp: data: php: /").is_some());
+            && const { Prefixes::new("http: https: ftp: data: php: /") }
+                .strip(next)
+                .is_some());
     found.then_some(Evidence::new(FUNCTION, Evidence::LIKELY))
 }
 
@@ -311,6 +333,7 @@ fn called_text(spot: &Spot<'_>) -> Option<Evidence> {
         b"print_r",
         b"var_dump",
     ];
+    spot.work().add(96);
     let before = last(spot.before(), 40);
     let open: &[u8] = match spot.word() {
         [quote @ (b'"' | b'\''), ..] => std::slice::from_ref(quote),
@@ -320,6 +343,7 @@ fn called_text(spot: &Spot<'_>) -> Option<Evidence> {
     };
     let start = before.iter().rposition(|byte| open.contains(byte))?;
     let inside = from(before, start.saturating_add(1));
+    spot.work().add(inside.len().saturating_mul(8));
     let escaped = has(inside, b"\\x") || has(inside, b"'.'") || has(inside, b"\".\"");
     // A comment before the name.
     let inside = match inside.windows(2).rposition(|two| two == b"*/") {
@@ -330,7 +354,11 @@ fn called_text(spot: &Spot<'_>) -> Option<Evidence> {
         .iter()
         .any(|run| inside.iter().filter(|byte| is_word(**byte)).eq(run.iter()));
     // A link of Markdown.
-    if spot.word() == b"](" && begins_with(spot.after(), "http / # . < mailto").is_some() {
+    if spot.word() == b"]("
+        && const { Prefixes::new("http / # . < mailto") }
+            .strip(spot.after())
+            .is_some()
+    {
         return None;
     }
     let variable = spot.word() == b")(" && inside.starts_with(b"$") && inside.len() > 1;
@@ -370,6 +398,7 @@ fn variable(spot: &Spot<'_>) -> Option<Evidence> {
         return None;
     }
     // What stands between the name and the bracket.
+    spot.work().add(64);
     for _ in 0..6 {
         rest = match rest {
             [b'[', inside @ ..] => from(
@@ -402,10 +431,7 @@ fn variable(spot: &Spot<'_>) -> Option<Evidence> {
     let empty = after.starts_with(b"{}");
     let whole = leads(spot) || member || before.is_some_and(|byte| b"=@;".contains(byte));
     // `$http(`, `$timeout(`: of a framework.
-    let known = lists(
-        "http q timeout interval compile t event on emit el watch eval parse filter refs set delete",
-        variable,
-    );
+    let known = const { List::new("http q timeout interval compile t event on emit el watch eval parse filter refs set delete") }.has(variable);
     let score = match whole {
         _ if !called || empty || known => 0,
         true if in_prose(spot) => Evidence::HINT,

@@ -12,9 +12,9 @@ use self::command::{Argument, Command};
 use self::names::{Known, RUNNERS, SHORT};
 use super::Words;
 use super::around::{
-    NEAR, after_prose, ends, evidence, first, from, in_prose, last, leads, lists, name, weigh,
-    words,
+    NEAR, after_prose, ends, evidence, first, from, in_prose, last, leads, name, weigh, words,
 };
+use crate::list::List;
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
 
@@ -124,15 +124,15 @@ const SUBSTITUTED: &str = "command substitution";
 
 /// A command where the text begins.
 fn beginning(spot: &Spot<'_>) -> Option<Evidence> {
-    weigh_first(spot.after())
+    weigh_first(spot, spot.after())
 }
 
-fn weigh_first(text: &[u8]) -> Option<Evidence> {
-    let command = Command::read(text);
+fn weigh_first(spot: &Spot<'_>, text: &[u8]) -> Option<Evidence> {
+    let command = Command::read(text, spot.work());
     let Some(known) = command.known() else {
         return expression(text);
     };
-    let argument = Argument::read(command.rest);
+    let argument = Argument::read(command.rest, spot.work());
     if command.hidden || argument == Argument::Hidden {
         return evidence(HIDDEN, Evidence::SURE);
     }
@@ -146,7 +146,7 @@ fn weigh_first(text: &[u8]) -> Option<Evidence> {
         (Known::Word, Argument::Sure) => Evidence::SUSPECT,
         (_, Argument::None | Argument::Likely) if command.has_path => Evidence::LIKELY,
         (Known::Command, Argument::Likely | Argument::Variable) => Evidence::LIKELY - 5,
-        (Known::Word, Argument::Likely) if runs(&command) => Evidence::LIKELY - 5,
+        (Known::Word, Argument::Likely) if runs(spot, &command) => Evidence::LIKELY - 5,
         (Known::Word, Argument::Likely | Argument::Variable) => Evidence::SUSPECT,
         (Known::Command, Argument::None) => Evidence::HINT,
         (Known::Command, Argument::Word)
@@ -169,21 +169,23 @@ fn expression(text: &[u8]) -> Option<Evidence> {
 }
 
 /// Whether it runs what follows, and that is a command.
-fn runs(command: &Command<'_>) -> bool {
-    lists(RUNNERS, command.name()) && {
-        let next = Command::read(command.rest);
+fn runs(spot: &Spot<'_>, command: &Command<'_>) -> bool {
+    RUNNERS.has(command.name()) && {
+        let next = Command::read(command.rest, spot.work());
         next.known().is_some_and(|known| {
-            known == Known::Command || Argument::read(next.rest) >= Argument::Likely
+            known == Known::Command || Argument::read(next.rest, spot.work()) >= Argument::Likely
         })
     }
 }
 
 /// Whether a name that is a word is used to read, write or run in attacks rather than in sentences.
 fn is_dangerous(command: &Command<'_>) -> bool {
-    lists(
-        "cat ls id rm mv cp nc sh bash cmd ps tar dd sed vi vim ping chmod dir del echo ip",
-        command.name(),
-    )
+    const {
+        List::new(
+            "cat ls id rm mv cp nc sh bash cmd ps tar dd sed vi vim ping chmod dir del echo ip",
+        )
+    }
+    .has(command.name())
 }
 
 /// A command behind a separator.
@@ -197,11 +199,11 @@ fn separated(spot: &Spot<'_>) -> Option<Evidence> {
 }
 
 fn weigh_separated(spot: &Spot<'_>, text: &[u8]) -> Option<Evidence> {
-    let command = Command::read(text);
+    let command = Command::read(text, spot.work());
     let Some(known) = command.known() else {
         return variable(spot, skip_space(first(text, 32)));
     };
-    let argument = Argument::read(command.rest);
+    let argument = Argument::read(command.rest, spot.work());
     if (command.hidden && (known == Known::Command || argument != Argument::Word))
         || argument == Argument::Hidden
     {
@@ -210,7 +212,7 @@ fn weigh_separated(spot: &Spot<'_>, text: &[u8]) -> Option<Evidence> {
     let score = match (known, argument) {
         (_, Argument::Sure) if command.has_path => Evidence::SURE,
         (_, Argument::Sure) => Evidence::SURE,
-        (_, Argument::Likely) if runs(&command) => Evidence::SURE,
+        (_, Argument::Likely) if runs(spot, &command) => Evidence::SURE,
         (_, Argument::None) if command.has_path => Evidence::SURE,
         (Known::Command, Argument::Likely | Argument::Variable) => Evidence::SURE,
         (Known::Word, Argument::Likely | Argument::Variable) => Evidence::LIKELY,
@@ -220,7 +222,7 @@ fn weigh_separated(spot: &Spot<'_>, text: &[u8]) -> Option<Evidence> {
         (Known::Command, Argument::Word) if command.name().contains(&b'-') => Evidence::LIKELY,
         (Known::Command, Argument::Word) => Evidence::SUSPECT,
         (Known::Word, Argument::None) if is_last(spot, &command) => Evidence::LIKELY,
-        (Known::Word, Argument::None) if lists(SHORT, command.name()) => Evidence::SUSPECT,
+        (Known::Word, Argument::None) if SHORT.has(command.name()) => Evidence::SUSPECT,
         (Known::Word, Argument::None) => Evidence::HINT,
         (Known::Word, Argument::Word) => 0,
         (_, Argument::Hidden) => Evidence::SURE,
@@ -237,6 +239,7 @@ fn weigh_separated(spot: &Spot<'_>, text: &[u8]) -> Option<Evidence> {
 
 /// Whether so many separators stand before that this is a list.
 fn is_one_of_many(spot: &Spot<'_>) -> bool {
+    spot.work().add(spot.before().len());
     spot.before()
         .iter()
         .filter(|byte| b";|".contains(byte))
@@ -248,10 +251,8 @@ fn is_one_of_many(spot: &Spot<'_>) -> bool {
 fn is_fed(spot: &Spot<'_>, command: &Command<'_>) -> bool {
     let next = skip_space(first(command.rest, 8)).first();
     spot.word() == b"|"
-        && lists(
-            "sh bash zsh ash ksh dash python perl php ruby node",
-            command.name(),
-        )
+        && const { List::new("sh bash zsh ash ksh dash python perl php ruby node") }
+            .has(command.name())
         && next != Some(&b'|')
 }
 
@@ -262,22 +263,35 @@ fn is_short(rest: &[u8]) -> bool {
 
 /// Whether the command ends the text, behind its only separator.
 fn is_last(spot: &Spot<'_>, command: &Command<'_>) -> bool {
+    spot.work().add(spot.before().len());
     let parts = |byte: &u8| b";|&".contains(byte);
     let before = spot.before();
     let doubled = before.strip_suffix(spot.word()).unwrap_or(before);
-    lists(SHORT, command.name()) && ends(command.rest) && !doubled.iter().any(parts)
+    SHORT.has(command.name()) && ends(command.rest) && !doubled.iter().any(parts)
 }
 
 /// A variable in place of a command, that was set before or has something to work on: `$c $a$b`.
 fn variable(spot: &Spot<'_>, text: &[u8]) -> Option<Evidence> {
     let (word, after) = name(text.strip_prefix(b"$")?);
     let blank = after.first().is_none_or(|byte| is_space(*byte));
-    let set = spot
-        .before()
-        .split(|byte| b";|&\n= ".contains(byte))
-        .any(|part| part == word);
-    let found = !word.is_empty() && blank && (set || Argument::read(after) >= Argument::Variable);
+    if word.is_empty() || !blank {
+        return None;
+    }
+    let found = Argument::read(after, spot.work()) >= Argument::Variable || is_named(spot, word);
     found.then_some(Evidence::new("variable as a command", Evidence::LIKELY))
+}
+
+/// Whether a word stands before by itself.
+fn is_named(spot: &Spot<'_>, word: &[u8]) -> bool {
+    let before = spot.before();
+    spot.work().add(before.len());
+    let parts = |byte: Option<&u8>| byte.is_none_or(|byte| b";|&\n= ".contains(byte));
+    let mut starts = (0..before.len()).filter(|at| before.get(*at) == word.first());
+    starts.any(|at| {
+        let end = from(before, at).strip_prefix(word);
+        let begins = parts(at.checked_sub(1).and_then(|last| before.get(last)));
+        begins && end.is_some_and(|end| parts(end.first()))
+    })
 }
 
 /// Whether the separator ends an entity of HTML.
@@ -312,9 +326,9 @@ fn backquoted(spot: &Spot<'_>) -> Option<Evidence> {
     let text = spot.after();
     let end = text.iter().position(|byte| *byte == b'`')?;
     let (inside, after) = text.split_at(end);
-    let command = Command::read(inside);
+    let command = Command::read(inside, spot.work());
     let known = command.known()?;
-    let argument = Argument::read(command.rest);
+    let argument = Argument::read(command.rest, spot.work());
     let before = last(spot.before(), 1).first().copied();
     // Another pair ends there.
     let tight = before.is_none_or(|byte| !is_space(byte) && !b"(`*_[".contains(&byte));
@@ -330,7 +344,7 @@ fn backquoted(spot: &Spot<'_>) -> Option<Evidence> {
         (_, Argument::Hidden) => Evidence::SURE,
         (_, Argument::Sure | Argument::Likely) => Evidence::SURE,
         (Known::Command, _) => Evidence::LIKELY,
-        (Known::Word, Argument::None) if lists(SHORT, command.name()) => Evidence::LIKELY,
+        (Known::Word, Argument::None) if SHORT.has(command.name()) => Evidence::LIKELY,
         (Known::Word, _) => Evidence::HINT,
     };
     let hidden = command.hidden || argument == Argument::Hidden;
@@ -339,9 +353,9 @@ fn backquoted(spot: &Spot<'_>) -> Option<Evidence> {
 
 /// A program by its path.
 fn program(spot: &Spot<'_>) -> Option<Evidence> {
-    let command = Command::read(spot.after());
+    let command = Command::read(spot.after(), spot.work());
     command.known()?;
-    let argument = Argument::read(command.rest);
+    let argument = Argument::read(command.rest, spot.work());
     let directory = last(spot.before(), 12);
     let directory = directory
         .strip_suffix(b"/usr")

@@ -1,9 +1,8 @@
 //! Expressions of template engines, and code of the languages they are written in: Python, Ruby, Perl.
 
 use super::Words;
-use super::around::{
-    begins_with, ends, evidence, first, from, has, in_prose, is_called, last, leads, weigh,
-};
+use super::around::{ends, evidence, first, from, has, in_prose, is_called, last, leads, weigh};
+use crate::list::{Prefixes, strip_one_of};
 use crate::spot::{is_word, skip_space};
 use crate::{Evidence, Spot};
 
@@ -87,7 +86,7 @@ fn reaches(inside: &[u8]) -> bool {
             b'%' => "x(",
             _ => "",
         };
-        if !list.is_empty() && begins_with(after, list).is_some() {
+        if !list.is_empty() && strip_one_of(after, list).is_some() {
             return true;
         }
         rest = after;
@@ -105,10 +104,7 @@ fn weigh_inside(inside: &[u8]) -> u16 {
         return Evidence::SURE;
     }
     let plain = skip_space(inside);
-    match begins_with(
-        plain,
-        "config self request app _self settings _context dump( phpinfo this.",
-    ) {
+    match const { Prefixes::new("config self request app _self settings _context dump( phpinfo this.") }.strip(plain) {
         Some(rest)
             if ends(rest) || plain.starts_with(b"dump(") || plain.starts_with(b"phpinfo") =>
         {
@@ -121,17 +117,22 @@ fn weigh_inside(inside: &[u8]) -> u16 {
 /// Whether it is a sum of numbers, which shows whether it is worked out: `7*7`, `7*'7'`.
 fn is_sum(inside: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_digit() || b" *+-/%'\".()^".contains(byte);
+    if inside.len() >= 40 || !inside.iter().all(allowed) {
+        return false;
+    }
     let operator = inside.iter().position(|byte| b"*+-/%^".contains(byte));
     let digit = |part: &[u8]| part.iter().any(u8::is_ascii_digit);
     operator.is_some_and(|at| digit(first(inside, at)) && digit(from(inside, at)))
-        && inside.len() < 40
-        && inside.iter().all(allowed)
 }
 
 /// What is between here and an end, and whether the end is there. What begins anew is not gone over again.
 fn until<'t>(text: &'t [u8], end: &[u8], begin: &[u8]) -> (&'t [u8], bool) {
+    let firsts = (end.first(), begin.first());
     let mut windows = first(text, 100).windows(end.len());
-    let at = windows.position(|window| window == end || window == begin);
+    let at = windows.position(|window| {
+        let first = window.first();
+        (first == firsts.0 && window == end) || (first == firsts.1 && window == begin)
+    });
     match at {
         Some(at) => (first(text, at), from(text, at).starts_with(end)),
         None => (first(text, 100), false),
@@ -154,13 +155,18 @@ fn found(spot: &Spot<'_>, score: u16) -> Option<Evidence> {
 fn moustache(spot: &Spot<'_>) -> Option<Evidence> {
     let text = spot.after();
     let (inside, _) = until(text, b"}}", b"{{");
+    spot.work().add(inside.len().saturating_mul(3));
     let inside = inside
         .strip_prefix(b"{")
         .or(inside.strip_prefix(b"="))
         .unwrap_or(inside);
     let score = weigh_inside(inside);
     let score = match score {
-        0 if begins_with(inside, "#with #each :").is_some() && has(text, b"lookup") => {
+        0 if const { Prefixes::new("#with #each :") }
+            .strip(inside)
+            .is_some()
+            && has(text, b"lookup") =>
+        {
             Evidence::LIKELY
         }
         0 if inside.contains(&b'(') && !inside.contains(&b' ') && leads(spot) => {
@@ -175,16 +181,25 @@ fn moustache(spot: &Spot<'_>) -> Option<Evidence> {
 fn statement(spot: &Spot<'_>) -> Option<Evidence> {
     let text = spot.after();
     let (inside, closed) = until(text, b"%}", b"{%");
+    spot.work().add(inside.len().saturating_mul(3));
     let plain = skip_space(inside.strip_prefix(b"-").unwrap_or(inside));
     // `{%s}` is of another kind.
     if plain.len() == inside.len() && !closed {
         return None;
     }
     let score = match weigh_inside(inside) {
-        0 if begins_with(plain, "import include debug extends load source sandbox").is_some() => {
+        0 if const { Prefixes::new("import include debug extends load source sandbox") }
+            .strip(plain)
+            .is_some() =>
+        {
             Evidence::SUSPECT
         }
-        0 if begins_with(plain, "set if for block macro raw").is_some() => Evidence::HINT,
+        0 if const { Prefixes::new("set if for block macro raw") }
+            .strip(plain)
+            .is_some() =>
+        {
+            Evidence::HINT
+        }
         score => score,
     };
     found(spot, score)
@@ -194,10 +209,11 @@ fn statement(spot: &Spot<'_>) -> Option<Evidence> {
 fn embedded(spot: &Spot<'_>) -> Option<Evidence> {
     let text = spot.after();
     let (inside, closed) = until(text, b"%>", b"<%");
+    spot.work().add(inside.len().saturating_mul(4));
     if inside.first().is_none_or(|byte| is_word(*byte)) && !closed {
         return None;
     }
-    let declared = begins_with(inside, "@ !").is_some() && inside.len() > 4;
+    let declared = const { Prefixes::new("@ !") }.strip(inside).is_some() && inside.len() > 4;
     let score = match weigh_inside(inside.strip_prefix(b"=").unwrap_or(inside)) {
         0 if runs(inside) => Evidence::LIKELY,
         0 if declared => Evidence::LIKELY,
@@ -224,7 +240,7 @@ fn runs(inside: &[u8]) -> bool {
             b'`' => return true,
             _ => "",
         };
-        if !list.is_empty() && begins_with(after, list).is_some() {
+        if !list.is_empty() && strip_one_of(after, list).is_some() {
             return true;
         }
         rest = after;
@@ -244,6 +260,7 @@ fn expression(spot: &Spot<'_>) -> Option<Evidence> {
         return None;
     }
     let inside = first(text, close);
+    spot.work().add(inside.len().saturating_mul(3));
     let ruby = spot.word() == b"#{";
     let spring = inside.starts_with(b"t(") || inside.starts_with(b"new ");
     let score = match spot.word() {
@@ -268,6 +285,7 @@ fn expression(spot: &Spot<'_>) -> Option<Evidence> {
 fn inlined(spot: &Spot<'_>) -> Option<Evidence> {
     let text = spot.after();
     let (inside, closed) = until(text, b"}", b"{");
+    spot.work().add(inside.len().saturating_mul(3));
     if !closed {
         return None;
     }
@@ -291,7 +309,13 @@ fn freemarker(spot: &Spot<'_>) -> Option<Evidence> {
         b"?api." => Evidence::LIKELY,
         b"?eval" if after.is_empty() || after.starts_with(b"}") => Evidence::LIKELY,
         b"?eval" => 0,
-        b"<@" if begins_with(after, "urls. include_page").is_some() => Evidence::SUSPECT,
+        b"<@"
+            if const { Prefixes::new("urls. include_page") }
+                .strip(after)
+                .is_some() =>
+        {
+            Evidence::SUSPECT
+        }
         b"<@" => 0,
         _ if has(after, b"?new") || has(after, b"freemarker") => Evidence::SURE,
         _ if after.starts_with(b" ") => Evidence::LIKELY - 5,
@@ -330,6 +354,7 @@ fn smarty(spot: &Spot<'_>) -> Option<Evidence> {
 
 /// Names by which Python leads from any object to all others.
 fn python_name(spot: &Spot<'_>) -> Option<Evidence> {
+    spot.work().add(128);
     let before = last(spot.before(), 40);
     let text = before.ends_with(b"'") || before.ends_with(b"\"");
     let chain = has(before, b"__class__")

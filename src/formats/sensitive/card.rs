@@ -1,6 +1,6 @@
 //! Numbers of payment cards: ISO/IEC 7812, by ranges and lengths that are issued, and the check digit.
 
-use super::{byte, is_apart};
+use super::{byte, is_apart, starts_apart};
 
 /// As many digits as a number has at most.
 const MOST: usize = 19;
@@ -14,6 +14,10 @@ const GROUPED: [&[u8]; 5] = [
     &[4, 3, 3, 3],
 ];
 
+/// As many groups as there are at most, and digits in one.
+const MOST_GROUPS: usize = 5;
+const LONGEST_GROUP: usize = 6;
+
 /// Where a number ends that begins there: in one piece, or in groups with one blank or hyphen between.
 pub(super) fn at(text: &[u8], start: usize) -> Option<usize> {
     let run = text.get(start..)?;
@@ -24,35 +28,50 @@ pub(super) fn at(text: &[u8], start: usize) -> Option<usize> {
             let digits = text.get(start..end)?;
             (is_number(digits, false) && is_apart(text, start, end)).then_some(end)
         }
-        4 => {
-            let separator = byte(text, start.saturating_add(4));
-            let is_one = matches!(separator, b' ' | b'-');
-            let mut layouts = GROUPED.iter().filter(|_| is_one);
-            layouts.find_map(|groups| grouped(text, start, groups, separator))
-        }
+        4 => grouped(text, start),
         _ => None,
     }
 }
 
-fn grouped(text: &[u8], start: usize, groups: &[u8], separator: u8) -> Option<usize> {
-    let mut digits = [0; MOST];
-    let mut to = digits.iter_mut();
-    let mut at = start;
-    for (place, length) in groups.iter().enumerate() {
-        if place > 0 {
-            (byte(text, at) == separator).then_some(())?;
-            at = at.saturating_add(1);
-        }
-        for _ in 0..*length {
-            let digit = byte(text, at);
-            digit.is_ascii_digit().then_some(())?;
-            *to.next()? = digit;
-            at = at.saturating_add(1);
-        }
+/// Where a number in groups ends that begins there. The groups are gone over once, whatever they may be.
+fn grouped(text: &[u8], start: usize) -> Option<usize> {
+    let separator = byte(text, start.saturating_add(4));
+    if !matches!(separator, b' ' | b'-') || !starts_apart(text, start) {
+        return None;
     }
-    let left = to.len();
-    let digits = digits.get(..MOST.saturating_sub(left))?;
-    (is_number(digits, true) && is_apart(text, start, at)).then_some(at)
+    let mut digits = [0; MOST];
+    let mut count: usize = 0;
+    // How long each group is, and where it ends.
+    let mut groups = [(0, start); MOST_GROUPS];
+    let mut at = start;
+    for group in &mut groups {
+        let rest = text.get(at..).unwrap_or_default();
+        let run = rest.iter().take(LONGEST_GROUP.saturating_add(1));
+        let length = run.take_while(|byte| byte.is_ascii_digit()).count();
+        // What is longer is of no number, and nothing behind it is.
+        let to = digits.get_mut(count..count.saturating_add(length));
+        let (Some(to), Some(run)) = (to, rest.get(..length)) else {
+            break;
+        };
+        to.copy_from_slice(run);
+        count = count.saturating_add(length);
+        at = at.saturating_add(length);
+        *group = (length, at);
+        if byte(text, at) != separator {
+            break;
+        }
+        at = at.saturating_add(1);
+    }
+    GROUPED.iter().find_map(|layout| {
+        let mut lengths = layout.iter().zip(&groups);
+        if !lengths.all(|(length, (found, _))| usize::from(*length) == *found) {
+            return None;
+        }
+        let (_, end) = *groups.get(layout.len().checked_sub(1)?)?;
+        let length = layout.iter().map(|length| usize::from(*length)).sum();
+        let digits = digits.get(..length)?;
+        (is_apart(text, start, end) && is_number(digits, true)).then_some(end)
+    })
 }
 
 /// Whether these digits are the number of a card. Some lengths count only where they are grouped: alone they are

@@ -269,11 +269,18 @@ fn is_word(byte: u8) -> bool {
 
 /// Whether a number that stands there is one, and no part of an id, a version or a number with a fraction.
 fn is_apart(text: &[u8], start: usize, end: usize) -> bool {
-    let before = |back: usize| start.checked_sub(back).map_or(b' ', |at| byte(text, at));
-    let joins = |joint: u8, beyond: u8| matches!(joint, b'-' | b'.') && is_word(beyond);
-    let starts = !is_word(before(1)) && before(1) != b'+' && !joins(before(1), before(2));
     let (after, beyond) = (byte(text, end), byte(text, end.saturating_add(1)));
-    starts && !is_word(after) && !joins(after, beyond)
+    starts_apart(text, start) && !is_word(after) && !joins(after, beyond)
+}
+
+/// Whether it is apart from what stands before.
+fn starts_apart(text: &[u8], start: usize) -> bool {
+    let before = |back: usize| start.checked_sub(back).map_or(b' ', |at| byte(text, at));
+    !is_word(before(1)) && before(1) != b'+' && !joins(before(1), before(2))
+}
+
+fn joins(joint: u8, beyond: u8) -> bool {
+    matches!(joint, b'-' | b'.') && is_word(beyond)
 }
 
 #[cfg(test)]

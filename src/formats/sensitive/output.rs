@@ -19,6 +19,24 @@ impl Rewritten {
         &self.bytes
     }
 
+    /// Puts bytes before it.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn begin_with(&mut self, bytes: &[u8]) -> Result<(), NoMemory> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let room = self.bytes.len().saturating_add(bytes.len());
+        let made = self.memory.grow(room) && self.bytes.try_reserve_exact(bytes.len()).is_ok();
+        self.memory.shrink_to(self.bytes.capacity());
+        if !made {
+            return Err(NoMemory);
+        }
+        self.bytes.splice(..0, bytes.iter().copied());
+        Ok(())
+    }
+
     /// Its bytes, and what was asked for them.
     pub fn into_parts(self) -> (Vec<u8>, Reservation) {
         (self.bytes, self.memory)

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use portcullis_detect::{Class, Context, Found, Scores};
+use portcullis_detect::base64::{self, text_in_base64};
+use portcullis_detect::{Class, Classes, Context, Found, Scores};
 use portcullis_exchange::exchange::Request;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::Event;
@@ -39,6 +40,8 @@ pub(super) struct Search<'p> {
 enum Finding {
     Nothing,
     Evidence(Found),
+    /// In what the text is in Base64.
+    Encoded(Found),
     /// The pattern of the document's at that place.
     Own(usize),
 }
@@ -104,7 +107,35 @@ impl<'p> Search<'p> {
                 false => Context::Header,
             };
             self.see(value, context, at);
+            if matches!(name, b"authorization" | b"proxy-authorization") {
+                self.basic(value, at);
+            }
         }
+    }
+
+    /// Name and password of the scheme `Basic`.
+    fn basic(&mut self, value: &[u8], at: Whereabouts<'_>) {
+        let (scheme, encoded) = value.split_at_checked(5).unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case(b"basic") {
+            return;
+        }
+        let Some(text) = text_in_base64(encoded, 1) else {
+            return;
+        };
+        let finding = self.credentials(&text, &at);
+        self.settle(finding, &at);
+    }
+
+    fn credentials(&mut self, text: &[u8], at: &Whereabouts<'_>) -> Result<Finding, TooCostly> {
+        let Some(left_out) = self.left_out(at)? else {
+            return Ok(Finding::Nothing);
+        };
+        for half in text.splitn(2, |b| *b == b':') {
+            if let Some(found) = self.evidence(half, Context::Value, left_out)? {
+                return Ok(Finding::Encoded(found));
+            }
+        }
+        Ok(Finding::Nothing)
     }
 
     fn cookies(&mut self, headers: &Headers) {
@@ -188,9 +219,17 @@ impl<'p> Search<'p> {
         if text.is_empty() || self.outcome.is_some() {
             return;
         }
-        match self.find(text, context, &at) {
+        let finding = self.find(text, context, &at);
+        self.settle(finding, &at);
+    }
+
+    fn settle(&mut self, finding: Result<Finding, TooCostly>, at: &Whereabouts<'_>) {
+        match finding {
             Ok(Finding::Nothing) => {}
-            Ok(finding) => self.outcome = Some(self.policy.finding(finding, &at)),
+            Ok(finding) if self.outcome.is_none() => {
+                self.outcome = Some(self.policy.finding(finding, at));
+            }
+            Ok(_) => {}
             Err(TooCostly) => self.refuse(Refusal::new(&EFFORT)),
         }
     }
@@ -202,17 +241,21 @@ impl<'p> Search<'p> {
         at: &Whereabouts<'_>,
     ) -> Result<Finding, TooCostly> {
         let policy = self.policy;
-        self.effort
-            .spend(u64::try_from(policy.except.len()).unwrap_or(u64::MAX))?;
-        let left_out = match LeftAlone::by(&policy.except, at) {
-            LeftAlone::Wholly => return Ok(Finding::Nothing),
-            LeftAlone::Of(classes) => classes,
+        let Some(left_out) = self.left_out(at)? else {
+            return Ok(Finding::Nothing);
         };
-        policy
-            .detector
-            .judge(text, context, left_out, &self.effort, &mut self.scores)?;
-        if let Some(found) = self.scores.found(policy.sensitivity) {
+        if let Some(found) = self.evidence(text, context, left_out)? {
             return Ok(Finding::Evidence(found));
+        }
+        // Names are what the service calls them, and header fields have formats of their own.
+        if matches!(context, Context::Value | Context::Json) && !at.is_name {
+            let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+            self.effort.spend(length.saturating_mul(2))?;
+            if let Some(text) = text_in_base64(text, base64::LEAST)
+                && let Some(found) = self.evidence(&text, context, left_out)?
+            {
+                return Ok(Finding::Encoded(found));
+            }
         }
         if !policy.own.is_empty() {
             let text = String::from_utf8_lossy(text);
@@ -223,6 +266,31 @@ impl<'p> Search<'p> {
             }
         }
         Ok(Finding::Nothing)
+    }
+
+    /// The classes that are not looked for there; none if nothing is.
+    fn left_out(&self, at: &Whereabouts<'_>) -> Result<Option<Classes>, TooCostly> {
+        let except = &self.policy.except;
+        self.effort
+            .spend(u64::try_from(except.len()).unwrap_or(u64::MAX))?;
+        Ok(match LeftAlone::by(except, at) {
+            LeftAlone::Wholly => None,
+            LeftAlone::Of(classes) => Some(classes),
+        })
+    }
+
+    /// What there is of evidence with this text, if it is enough.
+    fn evidence(
+        &mut self,
+        text: &[u8],
+        context: Context,
+        left_out: Classes,
+    ) -> Result<Option<Found>, TooCostly> {
+        let policy = self.policy;
+        policy
+            .detector
+            .judge(text, context, left_out, &self.effort, &mut self.scores)?;
+        Ok(self.scores.found(policy.sensitivity))
     }
 
     /// Notes why it may not pass, unless that is known.
@@ -268,12 +336,17 @@ impl XmlWatch for XmlTexts<'_, '_> {
 
 impl DenyPatterns {
     fn finding(&self, finding: Finding, at: &Whereabouts<'_>) -> (Refusal, Option<Class>) {
+        let encoded = matches!(finding, Finding::Encoded(_));
         let (keyword, name, class, detail) = match finding {
-            Finding::Evidence(found) => {
+            Finding::Evidence(found) | Finding::Encoded(found) => {
                 let detail = Detail::within("/classes")
                     .and("class", Fact::Word(found.class.name()))
                     .and("evidence", Fact::Word(found.kind))
                     .and("score", Fact::Number(found.score.into()));
+                let detail = match encoded {
+                    true => detail.and("encoding", Fact::Word("base64")),
+                    false => detail,
+                };
                 (found.kind, found.class.name(), Some(found.class), detail)
             }
             Finding::Own(index) => {
@@ -340,105 +413,4 @@ fn event(class: Class) -> Event {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deny_patterns::place::PLACES;
-    use portcullis_detect::{Classes, Detector, Sensitivity};
-    use portcullis_exchange::body::Inspection;
-
-    fn policy() -> DenyPatterns {
-        DenyPatterns {
-            detector: Detector::new(Classes::ALL),
-            sensitivity: Sensitivity::Medium,
-            own: Vec::new(),
-            places: PLACES.map(|(_, place)| place).to_vec(),
-            except: Vec::new(),
-            max_bytes: 1000,
-            inspection: Inspection::Stream,
-        }
-    }
-
-    fn outcome(search: Search<'_>) -> Option<(&'static str, String)> {
-        let (refusal, _) = search.outcome?;
-        let place = refusal.violations.first();
-        let place = place.map(|violation| violation.instance.clone());
-        Some((refusal.reason.name, place.unwrap_or_default()))
-    }
-
-    #[test]
-    fn what_would_take_too_much_is_refused() {
-        let policy = policy();
-        for (place, body) in [
-            (SearchedPart::Json, &br#"["a long text of nothing"]"#[..]),
-            (SearchedPart::Form, b"a=a+long+text+of+nothing"),
-        ] {
-            let mut search = Search::new(&policy, Effort::new(10), Scores::default());
-            search.body(place, body, None);
-            assert_eq!(outcome(search), Some(("effort", String::new())));
-        }
-    }
-
-    #[test]
-    fn what_stands_between_two_tags_is_one_text() {
-        let policy = policy();
-        let found = |body: &str| {
-            let mut search = Search::new(&policy, Effort::new(100_000), Scores::default());
-            search.body(SearchedPart::Xml, body.as_bytes(), None);
-            outcome(search)
-        };
-        let at = Some(("xml", "/xml".to_owned()));
-        let hidden = "<a>1 uni<![CDATA[on sel]]>ect pass&#119;ord fr<!-- -->om users</a>";
-        assert_eq!(found(hidden), at);
-        assert_eq!(found(r#"<a b="x' or 1=1 -- "/>"#), at);
-        assert_eq!(
-            found("<a>union</a><b/>"),
-            Some(("body_unread", String::new()))
-        );
-        assert_eq!(
-            found("<table><script/><a href='x'>a select few</a></table>"),
-            None
-        );
-    }
-
-    #[test]
-    fn elements_are_counted_whatever_they_are() {
-        let policy = policy();
-        let found = |body: &str| {
-            let mut search = Search::new(&policy, Effort::new(10_000), Scores::default());
-            search.body(SearchedPart::Json, body.as_bytes(), None);
-            outcome(search)
-        };
-        let at = |place: &str| Some(("json", place.to_owned()));
-        assert_eq!(
-            found(r#"[1,null,[],{},[2],{"a":1},"x","\u0000"]"#),
-            at("/json/7")
-        );
-        assert_eq!(found(r#"{"a":[{"b":[[],"\u0000"]}]}"#), at("/json/a/0/b/1"));
-        assert_eq!(found(r#"{"a":{"b":1},"c":"\u0000"}"#), at("/json/c"));
-        assert_eq!(found(r#""\u0000""#), at("/json"));
-        let long = format!(r#"{{"{}":{{"b":"\u0000"}}}}"#, "n".repeat(999));
-        let (_, place) = found(&long).unwrap();
-        assert!(place.len() < 300 && place.ends_with('…'), "{place}");
-        assert_eq!(found(r#"["x",]"#), Some(("body_unread", String::new())));
-    }
-
-    #[test]
-    fn files_are_text_if_they_say_so_or_nothing() {
-        let part = |media_type: Option<&'static str>| FormPart {
-            name: "f",
-            filename: Some("f"),
-            media_type: media_type.map(str::as_bytes),
-            content: b"",
-        };
-        for text in [
-            "text/plain",
-            "TEXT/html; a=b",
-            "application/json",
-            "image/svg+xml",
-        ] {
-            assert!(is_text(&part(Some(text))), "{text}");
-        }
-        assert!(is_text(&part(None)));
-        assert!(!is_text(&part(Some("image/png"))));
-    }
-}
+mod tests;

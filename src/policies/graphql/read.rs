@@ -12,6 +12,8 @@ use super::{Bound, Bounds, ContentType, Graphql};
 pub(super) const MOST_COST: u64 = 1_000_000_000;
 /// The most arguments that may be the length of a list.
 const MOST_ARGUMENTS: usize = 16;
+/// More tokens may take more than ten milliseconds: a hundred thousand have taken 42.
+const MANY_TOKENS: u64 = 20_000;
 /// What a larger request would take cannot be bounded well.
 const LARGEST: u64 = 1 << 20;
 
@@ -73,6 +75,17 @@ pub(super) fn read(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option
         Persisted::read(node, has_costs, problems).map(Some)
     });
     let (costs, max_cost) = costs?;
+    let at = fields.pointer();
+    if max_cost.is_none() && !(costs.fields.is_empty() && costs.root_fields.is_empty()) {
+        context.notes.push(format!(
+            "{at}/cost: has no `max`: what fields cost counts only for limits with `\"cost\": \"graphql\"`"
+        ));
+    }
+    if bounds.most(Bound::Tokens) > MANY_TOKENS {
+        context.notes.push(format!(
+            "{at}/max_tokens: reading so many tokens may hold a worker for longer than 10 ms"
+        ));
+    }
     Some(Graphql {
         max_bytes: max_bytes?,
         types: types?,

@@ -55,12 +55,10 @@ impl ResponseRules {
             Declared::As(media_type) if media_type.is("multipart", "byteranges") => {
                 SearchWay::Unjudged(&PARTIAL)
             }
-            Declared::As(media_type) if media_type.format() == Format::Json => {
-                match media_type.is_utf8() {
-                    true => SearchWay::Json,
-                    false => SearchWay::Unjudged(&CHARSET),
-                }
-            }
+            Declared::As(media_type) if is_json(&media_type) => match media_type.is_utf8() {
+                true => SearchWay::Json,
+                false => SearchWay::Unjudged(&CHARSET),
+            },
             Declared::As(media_type) => {
                 let mut types = self.types.iter();
                 types
@@ -84,6 +82,12 @@ impl ResponseRules {
             way => way,
         })
     }
+}
+
+/// Whether it is JSON: of services of AWS too, which have types of their own for it.
+fn is_json(media_type: &MediaType<'_>) -> bool {
+    let of_aws = |version| media_type.is("application", version);
+    media_type.format() == Format::Json || of_aws("x-amz-json-1.0") || of_aws("x-amz-json-1.1")
 }
 
 pub(super) fn is_stream(media_type: &MediaType<'_>) -> bool {

@@ -150,14 +150,19 @@ impl ResponseRules {
     ) -> Result<Option<Rewrite>, Refusal> {
         let mut findings = Findings::default();
         let SearchRules { members, kinds } = &self.rules;
+        let (prefix, text) = match search.way {
+            SearchWay::Text => (&b""[..], bytes),
+            _ => split_prefix(bytes),
+        };
         let json = match search.way {
             SearchWay::Text => None,
-            _ => Some(redact_json(bytes, &LIMITS, members, kinds, &mut findings)),
+            _ => Some(redact_json(text, &LIMITS, members, kinds, &mut findings)),
         };
+        let is_json = matches!(json, Some(Ok(_)));
         let rewritten = match (json, search.way) {
             (Some(Ok(rewritten)), _) => rewritten,
             (Some(Err(Fault::Memory)), _) => return Err(Refusal::new(&NO_MEMORY)),
-            (Some(Err(_)), SearchWay::Untold) if !begins_like_json(bytes) => {
+            (Some(Err(_)), SearchWay::Untold) if !begins_like_json(text) => {
                 plain(bytes, &self.rules, &mut findings)?
             }
             (Some(Err(_)), _) => return self.give_up(&JSON, facts, host),
@@ -174,7 +179,13 @@ impl ResponseRules {
         if let Some(kind) = findings.first_forbidden() {
             return Err(self.forbidden(kind, findings));
         }
-        Ok(rewritten.map(|rewritten| self.rewrite(rewritten, search, findings)))
+        let Some(mut rewritten) = rewritten else {
+            return Ok(None);
+        };
+        if is_json && rewritten.begin_with(prefix).is_err() {
+            return Err(Refusal::new(&NO_MEMORY));
+        }
+        Ok(Some(self.rewrite(rewritten, search, findings)))
     }
 
     /// A response that has what is forbidden.
@@ -245,6 +256,23 @@ impl ResponseRules {
             Err(NoBytes::Incomplete | NoBytes::Unavailable) => Ok(None),
         }
     }
+}
+
+/// What some services write before JSON, so that no page can run it as a script.
+const PREFIXES: [&[u8]; 6] = [
+    b")]}',",
+    b")]}'",
+    b"while(1);",
+    b"while (1);",
+    b"for(;;);",
+    b"for (;;);",
+];
+
+/// A prefix that is none of the JSON behind it, and that.
+fn split_prefix(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut prefixes = PREFIXES.iter().filter(|prefix| bytes.starts_with(prefix));
+    let length = prefixes.next().map_or(0, |prefix| prefix.len());
+    bytes.split_at_checked(length).unwrap_or((&[], bytes))
 }
 
 fn plain(

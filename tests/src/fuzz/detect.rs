@@ -38,7 +38,7 @@ pub fn detect(bytes: &[u8]) -> bool {
     ALL.with(|all| {
         let mut scores = Scores::default();
         let spent = judge(all, Classes::NONE, u64::MAX, &mut scores).unwrap();
-        assert!(spent <= allowance(length, 1).saturating_mul(4), "{spent}");
+        assert!(spent <= allowance(length, 1).saturating_mul(12), "{spent}");
         let found: Vec<_> = scores.each().collect();
 
         let mut enough = Scores::default();

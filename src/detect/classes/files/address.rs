@@ -1,7 +1,8 @@
 //! A text that is an address: where it leads, and whether it is written as people write addresses.
 
 use crate::Evidence;
-use crate::classes::around::{begins_with, evidence, first, from, lists};
+use crate::classes::around::{evidence, first, from};
+use crate::list::{List, Prefixes};
 use crate::spot::{is_space, is_word};
 
 const INSIDE: &str = "address inside of the network";
@@ -25,10 +26,13 @@ pub(super) fn judge(text: &[u8]) -> Option<Evidence> {
     let Some(rest) = rest.strip_prefix(b":") else {
         return unschemed(text);
     };
-    if lists(
-        "gopher dict netdoc jar ldap ldaps tftp sftp smb rmi iiop corba nis dns svn imap ogg",
-        scheme,
-    ) && rest.starts_with(b"/")
+    if const {
+        List::new(
+            "gopher dict netdoc jar ldap ldaps tftp sftp smb rmi iiop corba nis dns svn imap ogg",
+        )
+    }
+    .has(scheme)
+        && rest.starts_with(b"/")
     {
         return evidence(
             "scheme that services do not call",
@@ -44,13 +48,11 @@ pub(super) fn judge(text: &[u8]) -> Option<Evidence> {
         return evidence("scheme that services do not call", Evidence::LIKELY);
     }
     if scheme == b"data" {
-        let page = begins_with(
-            rest,
-            "text/plain text/html application/x- text/x- , ;base64",
-        );
+        let page = const { Prefixes::new("text/plain text/html application/x- text/x- , ;base64") }
+            .strip(rest);
         return page.map(|_| Evidence::new("page in an address", Evidence::LIKELY - 5));
     }
-    if !lists("http https ftp ftps ws wss", scheme) {
+    if !const { List::new("http https ftp ftps ws wss") }.has(scheme) {
         return None;
     }
     let after = rest
@@ -88,10 +90,10 @@ fn unschemed(text: &[u8]) -> Option<Evidence> {
 fn weigh(host: &[u8], path: &[u8]) -> Option<u16> {
     if let Some(rest) = host.strip_prefix(b"[") {
         // Loopback, and an address of the other kind inside.
-        let inside = begins_with(
-            rest,
-            "::1] ::] ::ffff: 0:0:0:0: 0000: ::ffff:7f fe80: fd00: ::7f ::127 ::169",
-        );
+        let inside = const {
+            Prefixes::new("::1] ::] ::ffff: 0:0:0:0: 0000: ::ffff:7f fe80: fd00: ::7f ::127 ::169")
+        }
+        .strip(rest);
         return inside.map(|_| Evidence::LIKELY);
     }
     let port = host.iter().position(|byte| *byte == b':');
@@ -106,10 +108,7 @@ fn weigh(host: &[u8], path: &[u8]) -> Option<u16> {
     }
     if host == b"localhost" || host.starts_with(b"127.") || host == b"0.0.0.0" {
         // Where clients under development wait for answers.
-        let secret = begins_with(
-            path,
-            "/admin /server-status /actuator /.env /etc /console /manager /debug /phpmyadmin /solr /_",
-        );
+        let secret = const { Prefixes::new("/admin /server-status /actuator /.env /etc /console /manager /debug /phpmyadmin /solr /_") }.strip(path);
         return Some(if secret.is_some() {
             Evidence::LIKELY
         } else {
@@ -180,10 +179,8 @@ fn wide(host: &[u8]) -> Option<u16> {
 
 /// Networks that are not routed, and other addresses without a name.
 fn private(host: &[u8]) -> Option<u16> {
-    let private = begins_with(
-        host,
-        "10. 192.168. 172.16. 172.17. 172.18. 172.31. 169.254.",
-    );
+    let private = const { Prefixes::new("10. 192.168. 172.16. 172.17. 172.18. 172.31. 169.254.") }
+        .strip(host);
     Some(if private.is_some() {
         Evidence::SUSPECT
     } else {

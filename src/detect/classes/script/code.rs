@@ -5,6 +5,7 @@ use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
 
 const CALL: &str = "call of what a page has";
+const SIGNS: &str = "code of signs alone";
 const MEMBER: &str = "member of a page's object";
 
 /// What is left when white space and comments in front have been taken off.
@@ -192,6 +193,11 @@ pub(super) fn symbols(spot: &Spot<'_>) -> Option<Evidence> {
                 | b'1'
         ) || is_space(**byte)
     };
+    if spot.word() == b"!" {
+        let empty = matches!(spot.after(), [b'!' | b'+' | b' ', b'[', b']', ..]);
+        return empty.then(|| Evidence::new(SIGNS, Evidence::LIKELY));
+    }
+    spot.work().add(64);
     let before = spot
         .before()
         .iter()
@@ -203,15 +209,11 @@ pub(super) fn symbols(spot: &Spot<'_>) -> Option<Evidence> {
     let signs = spot.after().get(..behind).unwrap_or_default();
     let adds = signs.iter().filter(|byte| **byte == b'+').count();
     let empties = signs.windows(2).filter(|pair| *pair == b"[]").count();
-    let score = match (spot.word(), adds.min(empties)) {
-        (b"!", _) if matches!(spot.after(), [b'!' | b'+' | b' ', b'[', b']', ..]) => {
-            Evidence::LIKELY
-        }
-        (b"!", _) => return None,
-        (_, 0) => return None,
-        (_, 1) if before.saturating_add(behind) < 12 => Evidence::HINT,
-        (_, 1) => Evidence::SUSPECT,
+    let score = match adds.min(empties) {
+        0 => return None,
+        1 if before.saturating_add(behind) < 12 => Evidence::HINT,
+        1 => Evidence::SUSPECT,
         _ => Evidence::LIKELY,
     };
-    Some(Evidence::new("code of signs alone", score))
+    Some(Evidence::new(SIGNS, score))
 }

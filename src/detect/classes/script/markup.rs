@@ -1,6 +1,7 @@
 //! Elements, attributes and addresses.
 
-use crate::list::List;
+use crate::classes::around::after_prose;
+use crate::list::{List, Prefixes};
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
 
@@ -47,6 +48,7 @@ pub(super) fn tag(spot: &Spot<'_>) -> Option<Evidence> {
     {
         return None;
     }
+    spot.work().add(48);
     let attributes = rest
         .split(|byte| matches!(byte, b'<' | b'>'))
         .next()
@@ -87,11 +89,14 @@ pub(super) fn tag(spot: &Spot<'_>) -> Option<Evidence> {
         true => 0,
         false => score,
     };
+    spot.work().add(attributes.len().saturating_mul(3));
     let by_attribute = attribute_score(attributes);
     if score == 0 && by_attribute == 0 {
         // It is left open: what follows in the page becomes its attributes.
-        let is_open =
-            !rest.contains(&b'>') && spot.before().len() < 60 && attributes.contains(&b'=');
+        let is_open = !rest.contains(&b'>')
+            && spot.before().len() < 60
+            && attributes.contains(&b'=')
+            && !after_prose(spot);
         let loads =
             const { List::new("a img input div video audio image source track") }.has(local);
         return (is_open && loads && rest.len() < 100)
@@ -112,7 +117,7 @@ fn has_attribute(element: &[u8], attributes: &[u8]) -> bool {
         b"link" => has(&[b"href", b"rel"]),
         b"marquee" => has(&[b"on"]),
         b"video" | b"audio" => has(&[b"src"]),
-        b"body" => has(&[b"="]),
+        b"body" | b"svg" | b"math" => has(&[b"="]),
         _ => true,
     }
 }
@@ -174,13 +179,15 @@ fn declaration(name: &[u8], rest: &[u8]) -> Option<Evidence> {
 }
 
 /// What the names of events begin with, behind their `on`.
-const EVENTS: &str = "abort activate after animation auxclick before begin blur bounce cancel canplay cellchange change \
+const EVENTS: Prefixes = Prefixes::new(
+    "abort activate after animation auxclick before begin blur bounce cancel canplay cellchange change \
     click close contextmenu controlselect copy cuechange cut data dblclick deactivate drag drop duration emptied end error \
     filterchange finish focus formdata fullscreen gotpointer hashchange help input invalid key languagechange layout load \
     losecapture lostpointer media message mouse move offline online outofsync page paste pause play pointer popstate \
     progress propertychange ratechange readystate redo repeat reset resize resume reverse row scroll search security seek \
     select show slotchange stalled start stop storage submit suspend syncrestored timeerror timeout timeupdate toggle touch \
-    trackchange transition undo unhandled unload urlflip volume waiting webkit wheel zoom";
+    trackchange transition undo unhandled unload urlflip volume waiting webkit wheel zoom",
+);
 
 /// What follows the `=` of an event handler, behind its `on`: of a known event, or of any.
 fn handler(text: &[u8], any: bool) -> Option<&[u8]> {
@@ -197,8 +204,7 @@ fn handler(text: &[u8], any: bool) -> Option<&[u8]> {
     if matches!(value, [b'=' | b'>', ..]) {
         return None;
     }
-    let mut events = EVENTS.split(' ');
-    let is_known = events.any(|known| event.starts_with(known.as_bytes()));
+    let is_known = EVENTS.strip(event).is_some();
     (is_known || any && event.iter().all(u8::is_ascii_lowercase)).then_some(value)
 }
 
@@ -206,7 +212,9 @@ fn handler(text: &[u8], any: bool) -> Option<&[u8]> {
 pub(super) fn event_handler(spot: &Spot<'_>) -> Option<Evidence> {
     let before = spot.before();
     let any = matches!(before.last(), Some(b'"' | b'\'' | b'`' | b'/'));
+    spot.work().add(64);
     let value = skip_space(handler(spot.after(), any)?);
+    spot.work().add(128);
     let is_short = before.len() < 60 && spot.after().len() < 100 && !before.contains(&b'\n');
     let score = match before.last() {
         Some(b'"' | b'\'' | b'`' | b'/') => Evidence::SURE,
@@ -234,6 +242,7 @@ pub(super) fn attribute(spot: &Spot<'_>) -> Option<Evidence> {
     if !(is_space(before) || matches!(before, b'"' | b'\'' | b'/' | b'`')) {
         return None;
     }
+    spot.work().add(96);
     let in_element = spot.before().contains(&b'<');
     let trimmed = spot.before().trim_ascii_end();
     let leaves =

@@ -1,11 +1,15 @@
 //! The name of a command as a shell reads it: without the quotes, backslashes and empty variables in it.
 
 use super::names::{Known, known};
-use crate::classes::around::{begins_with, first, from};
-use crate::spot::{is_space, is_word, skip_space};
+use crate::classes::around::{first, from};
+use crate::list::Prefixes;
+use crate::spot::{Work, is_space, is_word, skip_space};
 
 /// The longest name there is.
 const LONGEST: usize = 24;
+
+/// What it costs to look whether a name is a command's, beside its bytes.
+const COMMAND_STEPS: usize = 32;
 
 /// A command at the beginning of a text.
 pub(super) struct Command<'t> {
@@ -25,7 +29,7 @@ pub(super) struct Command<'t> {
 
 impl<'t> Command<'t> {
     /// Reads one, behind blanks and brackets.
-    pub(super) fn read(text: &'t [u8]) -> Self {
+    pub(super) fn read(text: &'t [u8], work: &Work) -> Self {
         let mut command = Self {
             name: [0; LONGEST],
             length: 0,
@@ -46,7 +50,9 @@ impl<'t> Command<'t> {
             _ => start,
         };
         let read = command.take(from(text, start));
-        command.rest = from(command.rest, start.saturating_add(read));
+        let length = start.saturating_add(read);
+        command.rest = from(command.rest, length);
+        work.add(length.saturating_mul(2).saturating_add(COMMAND_STEPS));
         command
     }
 
@@ -190,7 +196,12 @@ impl<'t> Command<'t> {
 fn nothing(after: &[u8]) -> Option<usize> {
     match after {
         // What parts words is for the arguments.
-        _ if begins_with(after, "ifs IFS {ifs {IFS").is_some() => None,
+        _ if const { Prefixes::new("ifs IFS {ifs {IFS") }
+            .strip(after)
+            .is_some() =>
+        {
+            None
+        }
         [
             b'@' | b'*' | b'!' | b'$' | b'-' | b'?' | b'#' | b'0'..=b'9',
             ..,
@@ -224,14 +235,14 @@ pub(super) enum Argument {
 
 impl Argument {
     /// What the text behind a name begins with.
-    pub(super) fn read(rest: &[u8]) -> Self {
+    pub(super) fn read(rest: &[u8], work: &Work) -> Self {
         let rest = first(rest, 80);
         match rest {
             [] => return Argument::None,
             [b'<' | b'>', b'(', ..] | [b'+', ..] => return Argument::Sure,
             [b'<', b'<', b'<', ..] => return Argument::Hidden,
             [b'$', after @ ..] => {
-                return match begins_with(after, "ifs {ifs") {
+                return match const { Prefixes::new("ifs {ifs") }.strip(after) {
                     Some(_) => Argument::Hidden,
                     None => Argument::Sure,
                 };
@@ -258,22 +269,27 @@ impl Argument {
             [b'\\', b'\\', ..] => Argument::Sure,
             [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic() => Argument::Sure,
             [b'"' | b'\'' | b'*' | b'{', ..] => Argument::Likely,
-            _ => Self::word(rest),
+            _ => Self::word(rest, work),
         }
     }
 
     /// A word that may be more.
-    fn word(rest: &[u8]) -> Self {
+    fn word(rest: &[u8], work: &Work) -> Self {
         let end = rest
             .iter()
             .position(|byte| is_space(*byte) || b";|&`<>".contains(byte));
         let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
         let assigned = word.iter().position(|byte| *byte == b'=');
         let assigned = assigned.is_some_and(|at| from(word, at).starts_with(b"=/"));
-        if assigned || begins_with(word, "http:// https:// ftp:// file://").is_some() {
+        if assigned
+            || const { Prefixes::new("http:// https:// ftp:// file://") }
+                .strip(word)
+                .is_some()
+        {
             return Argument::Sure;
         }
-        let name = Command::read(rest);
+        work.add(word.len().saturating_add(48));
+        let name = Command::read(rest, work);
         if name.known() == Some(Known::Command) || (name.hidden && name.known().is_some()) {
             return Argument::Likely;
         }
@@ -320,7 +336,7 @@ mod tests {
     use super::*;
 
     fn name(text: &str) -> (String, bool) {
-        let command = Command::read(text.as_bytes());
+        let command = Command::read(text.as_bytes(), &Work::default());
         (
             String::from_utf8(command.name().to_vec()).unwrap(),
             command.hidden,
@@ -371,13 +387,17 @@ mod tests {
             "----",
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         ] {
-            assert_eq!(Command::read(other.as_bytes()).known(), None, "{other}");
+            assert_eq!(
+                Command::read(other.as_bytes(), &Work::default()).known(),
+                None,
+                "{other}"
+            );
         }
     }
 
     #[test]
     fn arguments_are_told_from_words() {
-        let read = |text: &str| Argument::read(text.as_bytes());
+        let read = |text: &str| Argument::read(text.as_bytes(), &Work::default());
         for sure in [
             " -l",
             " --all",

@@ -21,8 +21,8 @@ pub(super) fn substituted(spot: &Spot<'_>) -> Option<Evidence> {
     {
         return None;
     }
-    let command = Command::read(text);
-    let argument = Argument::read(command.rest);
+    let command = Command::read(text, spot.work());
+    let argument = Argument::read(command.rest, spot.work());
     let score = match command.known() {
         Some(_) if command.hidden || argument == Argument::Hidden => Evidence::SURE,
         Some(_) if argument >= Argument::Likely => Evidence::SURE,
@@ -115,8 +115,9 @@ pub(super) fn braces(spot: &Spot<'_>) -> Option<Evidence> {
     let after = after.strip_prefix(b"}")?;
     let mut parts = inside.split(|byte| *byte == b',');
     let (head, second) = (parts.next()?, parts.next()?);
+    spot.work().add(inside.len());
     let head = if head.is_empty() { second } else { head };
-    let command = Command::read(head);
+    let command = Command::read(head, spot.work());
     if command.rest.is_empty() && command.known().is_some() {
         let paths = inside.contains(&b'/') || inside.contains(&b'-') || inside.starts_with(b",");
         let certain = paths || command.known() == Some(Known::Command);
@@ -160,6 +161,7 @@ pub(super) fn patterned(spot: &Spot<'_>) -> Option<Evidence> {
             return None;
         }
     }
+    spot.work().add(160);
     let around = spot.as_sent();
     let end = around
         .iter()

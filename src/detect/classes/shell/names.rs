@@ -2,6 +2,7 @@
 //! is a word of a language, or so short that it is an abbreviation of much.
 
 use crate::classes::around::find;
+use crate::list::{Filter, List};
 
 /// What a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,9 @@ pub(super) fn known(name: &[u8]) -> Option<Known> {
     if name.len() < 2 {
         return None;
     }
+    if !FILTERS.get(usize::from(letter))?.may_have(name) {
+        return None;
+    }
     match find(NAMES.get(usize::from(letter))?, name)? {
         true => Some(Known::Word),
         false => Some(Known::Command),
@@ -25,11 +29,13 @@ pub(super) fn known(name: &[u8]) -> Option<Known> {
 }
 
 /// Commands that run what follows.
-pub(super) const RUNNERS: &str = "time sudo doas nohup env exec command busybox xargs nice timeout strace watch \
-    setsid stdbuf eval builtin flock cpulimit then do else start call chroot ionice toybox";
+pub(super) const RUNNERS: List = List::new(
+    "time sudo doas nohup env exec command busybox xargs nice timeout strace watch \
+    setsid stdbuf eval builtin flock cpulimit then do else start call chroot ionice toybox",
+);
 
 /// Commands of two or three letters that are not an abbreviation of much else.
-pub(super) const SHORT: &str = "id ls ps pwd nc ip dir w ss df du env set ver vol";
+pub(super) const SHORT: List = List::new("id ls ps pwd nc ip dir w ss df du env set ver vol");
 
 /// In order of bytes; with `*` behind what is a word as well.
 static NAMES: [&str; 26] = [
@@ -104,6 +110,20 @@ static NAMES: [&str; 26] = [
     "zathura zcat zcmp zdiff zegrep zfgrep zgrep zip* zipinfo zless zmore zone* zrun zsh zsoelim zstd zstdcat \
      zstdgrep zstdless zstdmt zypper",
 ];
+
+/// What is enough to tell most other names from these, which most names are.
+static FILTERS: [Filter; 26] = filters();
+
+#[allow(clippy::indexing_slicing, reason = "while compiling")]
+const fn filters() -> [Filter; 26] {
+    let mut filters = [Filter::NONE; 26];
+    let mut letter = 0;
+    while letter < NAMES.len() {
+        filters[letter] = Filter::of(NAMES[letter], b'*');
+        letter += 1;
+    }
+    filters
+}
 
 #[cfg(test)]
 mod tests {

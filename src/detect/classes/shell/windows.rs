@@ -2,9 +2,9 @@
 
 use super::command::{Argument, Command};
 use crate::classes::around::{
-    after_prose, begins_with, evidence, find, first, from, in_prose, is_all, last, leads, lists,
-    name, weigh,
+    after_prose, evidence, find, first, from, in_prose, is_all, last, leads, name, weigh,
 };
+use crate::list::{List, Prefixes};
 use crate::spot::{is_space, is_word, skip_space};
 use crate::{Evidence, Spot};
 
@@ -44,7 +44,7 @@ pub(super) fn shell(spot: &Spot<'_>) -> Option<Evidence> {
 pub(super) fn tool(spot: &Spot<'_>) -> Option<Evidence> {
     let after = spot.after();
     let after = after.strip_prefix(b".exe").unwrap_or(after);
-    let score = match Argument::read(after) {
+    let score = match Argument::read(after, spot.work()) {
         Argument::Sure | Argument::Hidden | Argument::Likely if in_prose(spot) => Evidence::HINT,
         Argument::Sure | Argument::Hidden => Evidence::SURE,
         Argument::Likely => Evidence::LIKELY,
@@ -72,9 +72,11 @@ pub(super) fn condition(spot: &Spot<'_>) -> Option<Evidence> {
         next = skip_space(rest);
         score = Evidence::LIKELY;
     }
+    spot.work().add(96);
     let not = next.strip_prefix(b"not ");
     next = not.map_or(next, skip_space);
-    if begins_with(next, "errorlevel cmdextversion")
+    if const { Prefixes::new("errorlevel cmdextversion") }
+        .strip(next)
         .is_some_and(|rest| rest.first().is_some_and(|byte| is_space(*byte)))
     {
         return evidence(CONDITION, Evidence::SURE);
@@ -95,11 +97,11 @@ pub(super) fn condition(spot: &Spot<'_>) -> Option<Evidence> {
     if let Some(rest) = next.strip_prefix(b"defined ") {
         let (variable, rest) = name(skip_space(rest));
         let rest = skip_space(rest);
-        let command = rest.starts_with(b"(") || Command::read(rest).known().is_some();
-        let connective = lists(
-            "in by as the and or for on to with then at it is otherwise from this a an",
-            variable,
-        );
+        let command = rest.starts_with(b"(") || Command::read(rest, spot.work()).known().is_some();
+        let connective = const {
+            List::new("in by as the and or for on to with then at it is otherwise from this a an")
+        }
+        .has(variable);
         let score = match begins(spot) && !variable.is_empty() && !connective {
             true if command => Evidence::SURE,
             true => Evidence::SUSPECT,
@@ -136,7 +138,7 @@ pub(super) fn condition(spot: &Spot<'_>) -> Option<Evidence> {
     let equal = token.windows(2).any(|two| two == b"==");
     let plain = equal && !b"([!".contains(token.first()?) && token.last() != Some(&b':');
     let rest = skip_space(rest);
-    let command = Command::read(rest).known();
+    let command = Command::read(rest, spot.work()).known();
     let follows = command.is_some() || rest.starts_with(b"(") || rest.starts_with(b"@");
     if plain && follows && begins(spot) {
         score = Evidence::LIKELY;
@@ -185,9 +187,9 @@ pub(super) fn cmdlet(spot: &Spot<'_>) -> Option<Evidence> {
     if find(NOUNS, noun).is_none() || rest.first().is_some_and(|byte| b"-=:".contains(byte)) {
         return None;
     }
-    let argument = Argument::read(rest);
+    let argument = Argument::read(rest, spot.work());
     let strong = spot.word() == b"invoke-"
-        || lists("executionpolicy wmiobject mppreference childitem", noun);
+        || const { List::new("executionpolicy wmiobject mppreference childitem") }.has(noun);
     let score = match argument {
         _ if after_prose(spot) => Evidence::HINT,
         _ if strong => Evidence::LIKELY,

@@ -55,6 +55,7 @@ pub(super) fn strong_call(spot: &Spot<'_>) -> Option<Evidence> {
         return None;
     }
     if open {
+        spot.work().add(96);
         let known = const { List::new("cmdshell dirtree regread regwrite executesql password fileexist servicecontrol \
             enumdsn availablemedia loginconfig ntsec makewebtask oacreate execresultset help addextendedproc prepare \
             addlogin adduser subdirs terminate_process terminate configure who who2 makecab regdeletekey regenumvalues \
@@ -64,7 +65,7 @@ pub(super) fn strong_call(spot: &Spot<'_>) -> Option<Evidence> {
             || const { List::new("dbms_ utl_") }.has(word) && rest.contains(&b'.');
         return (known || package).then(|| Evidence::new(CALL, Evidence::LIKELY));
     }
-    let mut tokens = Tokens::new(behind);
+    let mut tokens = Tokens::new(behind, spot.work());
     if !tokens.accept(Token::Open) && !word.ends_with(b"~") {
         let alone = spot.is_first() && after.is_empty() && word.contains(&b'_');
         return alone.then(|| Evidence::new(CALL, Evidence::SUSPECT));
@@ -100,7 +101,7 @@ pub(super) fn call(spot: &Spot<'_>) -> Option<Evidence> {
     if !matches!(behind, [b'(' | b'/', ..]) {
         return None;
     }
-    let mut tokens = Tokens::new(behind);
+    let mut tokens = Tokens::new(behind, spot.work());
     if !tokens.accept(Token::Open) {
         return None;
     }

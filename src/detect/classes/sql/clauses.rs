@@ -18,7 +18,7 @@ pub(super) fn clause(spot: &Spot<'_>) -> Option<Evidence> {
     }
     let before = spot.before().trim_ascii_end();
     let closes = before.last() == Some(&b')');
-    let mut tokens = Tokens::new(spot.after());
+    let mut tokens = Tokens::new(spot.after(), spot.work());
     let first = tokens.next()?;
     let opens = first == Token::Open;
     let score = match spot.word() {

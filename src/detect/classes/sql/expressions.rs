@@ -42,7 +42,7 @@ pub(super) fn left_literal(spot: &Spot<'_>) -> Option<Evidence> {
     let is_open =
         || quote != b'`' && !before.ends_with(&[quote, quote]) && is_unpaired(spot, quote);
     let is_near = before.len() < NEAR;
-    let mut tokens = Tokens::new(after);
+    let mut tokens = Tokens::new(after, spot.work());
     let mut token = tokens.next()?;
     while token == Token::Close {
         token = tokens.next()?;
@@ -204,6 +204,7 @@ fn is_unpaired(spot: &Spot<'_>, quote: u8) -> bool {
     if before.len() >= REACH {
         return false;
     }
+    spot.work().add(before.len().saturating_mul(3));
     let mut quotes: usize = 0;
     let mut last = b' ';
     let mut bytes = before.iter().peekable();
@@ -232,13 +233,14 @@ pub(super) fn condition(spot: &Spot<'_>) -> Option<Evidence> {
     if is_spoken(spot.after()) {
         return None;
     }
+    spot.work().add(16);
     let value_before = match before.last() {
         None => true,
         Some(byte) => {
             before.len() < NEAR && (byte.is_ascii_digit() || matches!(byte, b')' | b'/' | b';'))
         }
     };
-    let mut tokens = Tokens::new(spot.after());
+    let mut tokens = Tokens::new(spot.after(), spot.work());
     if word == b"when" {
         let value = matches!(
             tokens.next(),
@@ -413,10 +415,11 @@ fn comparison(tokens: &mut Tokens<'_>) -> Option<Comparison> {
 pub(super) fn json_operator(spot: &Spot<'_>) -> Option<Evidence> {
     let quote = *spot.word().first()?;
     let after = spot.after();
+    spot.work().add(after.len());
     let closing = after
         .windows(2)
         .position(|pair| matches!(pair, [b'}' | b']', end] if *end == quote))?;
-    let mut tokens = Tokens::new(after.get(closing.saturating_add(2)..)?);
+    let mut tokens = Tokens::new(after.get(closing.saturating_add(2)..)?, spot.work());
     let mut score = Evidence::SUSPECT;
     for _ in 0..4 {
         match tokens.next()? {

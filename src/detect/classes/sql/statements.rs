@@ -8,7 +8,7 @@ const STATEMENT: &str = "statement";
 
 /// `union select`.
 pub(super) fn union(spot: &Spot<'_>) -> Option<Evidence> {
-    let mut tokens = Tokens::new(spot.after());
+    let mut tokens = Tokens::new(spot.after(), spot.work());
     tokens.take_word(const { &List::new("all distinct distinctrow") });
     while tokens.accept(Token::Open) {}
     let follows = tokens.take_word(const { &List::new("select values") });
@@ -27,7 +27,7 @@ pub(super) fn select(spot: &Spot<'_>) -> Option<Evidence> {
         before.last(),
         Some(b'(' | b';' | b'\'' | b'"' | b')' | b'/')
     );
-    let mut tokens = Tokens::new(spot.after());
+    let mut tokens = Tokens::new(spot.after(), spot.work());
     tokens.take_word(const { &List::new("distinct all top sql_no_cache") });
     if matches!(spot.after().first(), Some(b'\'' | b'"' | b'`')) {
         return None;
@@ -123,7 +123,7 @@ pub(super) fn statement(spot: &Spot<'_>) -> Option<Evidence> {
     if !stacked && GENERAL.has(spot.word()) {
         return None;
     }
-    let mut tokens = Tokens::new(spot.after());
+    let mut tokens = Tokens::new(spot.after(), spot.work());
     let first = tokens.next();
     let word = match first {
         Some(Token::Word(word)) => word,
@@ -233,7 +233,7 @@ pub(super) fn statement(spot: &Spot<'_>) -> Option<Evidence> {
         b"set" if stacked && matches!(first, Some(Token::Variable)) => Evidence::LIKELY,
         b"shutdown" => {
             let wait = word == b"with" && tokens.take_word(const { &List::new("nowait") });
-            let over = Tokens::new(spot.after()).is_over();
+            let over = Tokens::new(spot.after(), spot.work()).is_over();
             match (wait, stacked) {
                 (true, _) => Evidence::SURE,
                 (_, true) if over => Evidence::LIKELY,

@@ -1,7 +1,7 @@
 //! SQL as databases take it apart, whichever they are: comments are white space, and a literal may be left open.
 
 use crate::list::List;
-use crate::spot::{is_space, is_word};
+use crate::spot::{Work, is_space, is_word};
 
 /// A piece of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(super) enum Token<'t> {
 #[derive(Clone, Copy)]
 pub(super) struct Tokens<'t> {
     pub(super) rest: &'t [u8],
+    work: &'t Work,
     /// What parted the last token from the one before.
     pub(super) commented: bool,
 }
@@ -34,15 +35,30 @@ pub(super) struct Tokens<'t> {
 /// How many are gone over in search of an end.
 const MOST_TOKENS: usize = 16;
 
-const OPERATORS: [&[u8]; 25] = [
-    b"<=>", b"!==", b"===", b"->>", b"#>>", b"||", b"&&", b"<>", b"!=", b"<=", b">=", b"==", b":=",
-    b"::", b"->", b"@>", b"<@", b"#>", b"?|", b"?&", b"<<", b">>", b"!<", b"!>", b"^=",
-];
+/// What a token costs beside its bytes.
+const TOKEN_STEPS: usize = 8;
+
+/// How long the operator is that a text begins with.
+fn operator(text: &[u8]) -> usize {
+    match text {
+        [b'<', b'=', b'>', ..] | [b'!' | b'=', b'=', b'=', ..] | [b'-' | b'#', b'>', b'>', ..] => 3,
+        [b'<', b'>' | b'=' | b'@' | b'<', ..]
+        | [b'!', b'=' | b'<' | b'>', ..]
+        | [b'>' | b'=' | b':' | b'^', b'=', ..]
+        | [b'-' | b'@' | b'#' | b'>', b'>', ..]
+        | [b'|', b'|', ..]
+        | [b'&', b'&', ..]
+        | [b':', b':', ..]
+        | [b'?', b'|' | b'&', ..] => 2,
+        _ => 1,
+    }
+}
 
 impl<'t> Tokens<'t> {
-    pub(super) fn new(text: &'t [u8]) -> Self {
+    pub(super) fn new(text: &'t [u8], work: &'t Work) -> Self {
         Self {
             rest: text,
+            work,
             commented: false,
         }
     }
@@ -138,6 +154,20 @@ impl<'t> Iterator for Tokens<'t> {
     type Item = Token<'t>;
 
     fn next(&mut self) -> Option<Token<'t>> {
+        let before = self.rest.len();
+        let token = self.read();
+        let length = match token {
+            // What is behind it is not gone over.
+            Some(Token::Comment) => 0,
+            _ => before.saturating_sub(self.rest.len()),
+        };
+        self.work.add(length.saturating_add(TOKEN_STEPS));
+        token
+    }
+}
+
+impl<'t> Tokens<'t> {
+    fn read(&mut self) -> Option<Token<'t>> {
         self.skip_blank();
         let (first, rest) = self.rest.split_first()?;
         let count = |of: fn(u8) -> bool| rest.iter().take_while(|byte| of(**byte)).count();
@@ -179,10 +209,7 @@ impl<'t> Iterator for Tokens<'t> {
                 | b'~' | b':' | b'@' | b'#' | b'?',
                 _,
             ) => {
-                let is_long = matches!(rest, [b'=' | b'<' | b'>' | b'|' | b'&' | b':' | b'@', ..]);
-                let mut operators = OPERATORS.iter().filter(|_| is_long);
-                let known = operators.find(|each| self.rest.starts_with(each));
-                let length = known.map_or(1, |known| known.len());
+                let length = operator(self.rest);
                 return Some(Token::Operator(self.skip(length)));
             }
             (other, _) => Token::Other(other),
@@ -190,9 +217,7 @@ impl<'t> Iterator for Tokens<'t> {
         self.skip(1);
         Some(token)
     }
-}
 
-impl Tokens<'_> {
     /// Takes a number: digits as any base has them, and an exponent. A letter behind it begins a word: `1or`.
     fn number(&mut self) {
         let is_hex = matches!(self.rest, [b'0', b'x', next, ..] if next.is_ascii_hexdigit());
@@ -230,8 +255,9 @@ mod tests {
 
     #[test]
     fn statements_are_taken_apart() {
+        let work = Work::default();
         let tokens: Vec<Token<'_>> =
-            Tokens::new(b"1or 'a''b'=/**/x.y<=>@@v /*!50000union*/(1e0) --x").collect();
+            Tokens::new(b"1or 'a''b'=/**/x.y<=>@@v /*!50000union*/(1e0) --x", &work).collect();
         use Token::{Close, Comment, Literal, Number, Open, Operator, Variable, Word};
         let expected = [
             Number,
@@ -249,8 +275,11 @@ mod tests {
             Comment,
         ];
         assert_eq!(tokens, expected);
-        assert!(Tokens::new(b" ) ;").is_over() && !Tokens::new(b") a").is_over());
-        assert_eq!(Tokens::new(b"/* open").collect::<Vec<_>>(), [Comment]);
-        assert_eq!(Tokens::new(b"'open").collect::<Vec<_>>(), [Literal]);
+        assert!(Tokens::new(b" ) ;", &work).is_over() && !Tokens::new(b") a", &work).is_over());
+        assert_eq!(
+            Tokens::new(b"/* open", &work).collect::<Vec<_>>(),
+            [Comment]
+        );
+        assert_eq!(Tokens::new(b"'open", &work).collect::<Vec<_>>(), [Literal]);
     }
 }
