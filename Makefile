@@ -19,6 +19,7 @@ COMMAND = $(CARGO) run --quiet --locked --profile command -p portcullis-cli --
 TOKEN_good = $(TOKEN_AUDIENCE) --scope orders.read --lifetime 86400
 TOKEN_expired = $(TOKEN_AUDIENCE) --scope orders.read --lifetime -3600
 TOKEN_wrong-scope = $(TOKEN_AUDIENCE) --scope orders.write
+TOKEN_manager = $(TOKEN_AUDIENCE) --scope refunds.read --lifetime 86400
 TOKEN_wrong-audience = --audience another-api --scope orders.read
 TOKEN_forged = $(TOKEN_good) --forged
 TOKEN_AUDIENCE = --audience $(or $(AUDIENCE),orders-api)
@@ -46,7 +47,7 @@ build: ## build target/portcullis.wasm; TOOLCHAIN=rustup|debian forces one
 
 run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs that document; PORT, ADMIN_PORT, UPSTREAM_PORT
 	@envoy/run.sh ports
-	@tests/side-by-side.sh 2 'envoy/build.sh' '$(AGAIN) cli'
+	@tests/side-by-side.sh 3 'envoy/build.sh quick' '$(AGAIN) cli' 'envoy/find-envoy.sh'
 	@FILE="$(FILE)" envoy/run.sh
 
 # The programs that suites start. A browser is sought where there are tests for it.
@@ -148,9 +149,9 @@ validate: ## check FILE: a document in JSON or YAML, or a configuration of Envoy
 	@test -n "$(FILE)" || { echo 'which document? make validate FILE=policy.json' >&2; exit 2; }
 	@$(COMMAND) check $(FILE)
 
-token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audience|forged
+token: ## print a token for the demo; NAME=good|expired|manager|wrong-scope|wrong-audience|forged
 	@$(COMMAND) token new --key envoy/demo-keys/es256.pem --kid demo-es256 --issuer $(or $(ISSUER),https://id.demo.portcullis.test/) \
-	$(or $(TOKEN_$(NAME)),$(error there is no token $(NAME); good, expired, wrong-scope, wrong-audience, forged))
+	$(or $(TOKEN_$(NAME)),$(error there is no token $(NAME); good, expired, manager, wrong-scope, wrong-audience, forged))
 
 key: ## make an API key: print it once, and its entry for the document; PREFIX=pk_live CLIENT=acme ID=acme-1 SECRET=VARIABLE
 	@$(COMMAND) key new --client "$(CLIENT)" $(if $(PREFIX),--prefix "$(PREFIX)") $(if $(ID),--id "$(ID)") $(if $(SECRET),--secret "$(SECRET)")
@@ -219,6 +220,7 @@ site: ## build the documentation as a site, target/site/html/index.html; every l
 
 release: ## put a release together in target/release-VERSION: module, command, images, SBOM, provenance, sums; needs rustup
 	@envoy/release.sh
+	@$(call WITHIN,$(WASM),$(SIZE_BUDGET))
 
 reproducible: ## build the release a second time, in another folder, and compare all bytes; from a clean commit
 	@envoy/release.sh again

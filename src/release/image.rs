@@ -106,8 +106,7 @@ pub(crate) fn of_commands(commands: &[Command], about: &About<'_>) -> Result<Vec
         let platform = json!({ "architecture": architecture, "os": "linux" });
         let config = json!({ "Entrypoint": ["/portcullis"], "User": "65532:65532" });
         let annotations = about.annotations("portcullis, the command");
-        let (mut manifest, platform) =
-            layout.image(&file, platform, config, annotations, about)?;
+        let (mut manifest, platform) = layout.image(&file, platform, config, annotations, about)?;
         if let Some(members) = manifest.as_object_mut() {
             members.insert("platform".into(), platform);
         }
@@ -181,7 +180,10 @@ impl Layout {
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": named });
         let index = index.to_string().into_bytes();
         let mut files = vec![
-            ("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
+            (
+                "oci-layout".to_owned(),
+                br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+            ),
             ("index.json".to_owned(), index),
         ];
         let blobs = self.blobs.into_iter();
@@ -284,7 +286,10 @@ mod tests {
     fn a_proxy_finds_the_module_in_the_image() {
         let files_of = files(&compatible(b"\0asm module", &ABOUT).unwrap());
         let manifest = named(&files_of);
-        assert_eq!(manifest["annotations"]["module.wasm.image/variant"], "compat");
+        assert_eq!(
+            manifest["annotations"]["module.wasm.image/variant"],
+            "compat"
+        );
         let layers = manifest["layers"].as_array().unwrap();
         assert_eq!(layers.len(), 1);
         assert_eq!(layers[0]["mediaType"], LAYER);
@@ -317,7 +322,14 @@ mod tests {
         let index = named(&files_of);
         let manifests = index["manifests"].as_array().unwrap();
         assert_eq!(manifests.len(), 2);
-        for (descriptor, Command { architecture, bytes }) in manifests.iter().zip(&built) {
+        for (
+            descriptor,
+            Command {
+                architecture,
+                bytes,
+            },
+        ) in manifests.iter().zip(&built)
+        {
             assert_eq!(descriptor["platform"]["architecture"], **architecture);
             assert_eq!(descriptor["platform"]["os"], "linux");
             let manifest = parsed(blob(&files_of, descriptor));

@@ -22,7 +22,8 @@ pub(crate) struct Build<'a> {
 
 /// Writes the statement.
 pub(crate) fn write(build: &Build<'_>) -> Vec<u8> {
-    let subject = |(name, sum): &(String, String)| json!({ "name": name, "digest": { "sha256": sum } });
+    let subject =
+        |(name, sum): &(String, String)| json!({ "name": name, "digest": { "sha256": sum } });
     let subjects: Vec<Value> = build.subjects.iter().map(subject).collect();
     let mut source = json!({ "name": "source", "digest": { "gitCommit": build.revision } });
     if let (Some(members), Some(url)) = (source.as_object_mut(), build.source) {
@@ -81,12 +82,16 @@ mod tests {
         assert_eq!(inputs[0]["digest"]["gitCommit"], build.revision);
         assert_eq!(inputs[0].get("uri"), None);
         assert_eq!(inputs[1]["digest"]["sha256"], "00");
-        assert_eq!(said["predicate"]["runDetails"]["builder"]["id"], "urn:example");
+        assert_eq!(
+            said["predicate"]["runDetails"]["builder"]["id"],
+            "urn:example"
+        );
 
         build.source = Some("https://git.example/portcullis");
         let said: Value = serde_json::from_slice(&write(&build)).unwrap();
         let uri = &said["predicate"]["buildDefinition"]["resolvedDependencies"][0]["uri"];
-        let expected = "git+https://git.example/portcullis@0123456789abcdef0123456789abcdef01234567";
+        let expected =
+            "git+https://git.example/portcullis@0123456789abcdef0123456789abcdef01234567";
         assert_eq!(uri, expected);
     }
 }

@@ -473,5 +473,8 @@ fn a_worker_says_which_release_it_runs() {
     let log = envoy.log();
     let mut ours = log.lines().filter(|line| line.contains("wasm log"));
     let first = ours.next().expect("the filter logs");
-    assert!(first.ends_with(&format!(": Portcullis {version}")), "{first}");
+    assert!(
+        first.ends_with(&format!(": Portcullis {version}")),
+        "{first}"
+    );
 }

@@ -66,7 +66,10 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) fn is_fresh() -> bool {
     let fresh = VM.with(|vm| !vm.used.replace(true));
     if fresh {
-        say(LogLevel::Info, concat!("Portcullis ", env!("CARGO_PKG_VERSION")));
+        say(
+            LogLevel::Info,
+            concat!("Portcullis ", env!("CARGO_PKG_VERSION")),
+        );
     }
     fresh
 }

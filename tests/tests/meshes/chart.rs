@@ -58,13 +58,17 @@ fn rendered(values: &Value) -> Result<Vec<Value>, String> {
 /// The one object of a kind.
 fn object(values: &Value, kind: &str) -> Value {
     let all = rendered(values).unwrap_or_else(|error| panic!("{error}"));
-    let mut found: Vec<Value> = all.into_iter().filter(|each| each["kind"] == kind).collect();
+    let mut found: Vec<Value> = all
+        .into_iter()
+        .filter(|each| each["kind"] == kind)
+        .collect();
     assert_eq!(found.len(), 1, "{kind}");
     found.swap_remove(0)
 }
 
 fn waypoint() -> Value {
-    let gateway = json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint" });
+    let gateway =
+        json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint" });
     json!({ "proxy": "waypoint", "selector": {}, "targetRefs": [gateway] })
 }
 
@@ -88,21 +92,34 @@ fn what_it_makes_fits_the_definitions() {
     for kind in ["WasmPlugin", "TrafficExtension"] {
         for proxy in [json!({}), sidecar.clone(), waypoint()] {
             for (name, value) in [("env", &both), ("image", &secret)] {
-                let made = values(with(with(proxy.clone(), name, value.clone()), "target", kind.into()));
+                let made = values(with(
+                    with(proxy.clone(), name, value.clone()),
+                    "target",
+                    kind.into(),
+                ));
                 assert_eq!(problems(&object(&made, kind)), [""; 0], "{made}");
                 checked += 1;
             }
         }
     }
     for proxy in [json!({}), sidecar] {
-        let made = values(with(with(proxy, "env", both.clone()), "target", "EnvoyFilter".into()));
+        let made = values(with(
+            with(proxy, "env", both.clone()),
+            "target",
+            "EnvoyFilter".into(),
+        ));
         assert_eq!(problems(&object(&made, "EnvoyFilter")), [""; 0], "{made}");
         checked += 1;
     }
     for (name, value) in [("env", &env), ("image", &secret)] {
-        let others = json!({ "target": "EnvoyExtensionPolicy", "selector": {}, "targetRefs": [gateway] });
+        let others =
+            json!({ "target": "EnvoyExtensionPolicy", "selector": {}, "targetRefs": [gateway] });
         let made = values(with(others, name, value.clone()));
-        assert_eq!(problems(&object(&made, "EnvoyExtensionPolicy")), [""; 0], "{made}");
+        assert_eq!(
+            problems(&object(&made, "EnvoyExtensionPolicy")),
+            [""; 0],
+            "{made}"
+        );
         checked += 1;
     }
     assert_eq!(checked, 16);
@@ -114,12 +131,18 @@ fn it_makes_the_manifests() {
     let made = object(&values(json!({})), "WasmPlugin");
     assert_eq!(made["spec"], wasm_plugin()["spec"]);
     let extension = read_yaml(&repository().join("envoy/istio/trafficextension.yaml"));
-    let made = object(&values(json!({ "target": "TrafficExtension" })), "TrafficExtension");
+    let made = object(
+        &values(json!({ "target": "TrafficExtension" })),
+        "TrafficExtension",
+    );
     assert_eq!(made["spec"], extension["spec"]);
 
     let made = object(&values(json!({ "target": "EnvoyFilter" })), "EnvoyFilter");
     let mut manifest = envoy_filter();
-    assert_eq!(policy_of(&made, FILTER_CONFIG), policy_of(&manifest, FILTER_CONFIG));
+    assert_eq!(
+        policy_of(&made, FILTER_CONFIG),
+        policy_of(&manifest, FILTER_CONFIG)
+    );
     let text = format!("{FILTER_CONFIG}/config/configuration/value");
     let written = made.pointer(&text).expect("a document").clone();
     *manifest.pointer_mut(&text).expect("a document") = written;
@@ -132,18 +155,39 @@ fn it_cannot_be_made_to_fail_open() {
         let error = rendered(&values(others)).expect_err(reason);
         assert!(error.contains(reason), "{error}");
     };
-    fails(json!({ "failStrategy": "FAIL_OPEN" }), "'failStrategy' not allowed");
+    fails(
+        json!({ "failStrategy": "FAIL_OPEN" }),
+        "'failStrategy' not allowed",
+    );
     fails(json!({ "failOpen": true }), "'failOpen' not allowed");
     fails(json!({ "target": "Wasmplugin" }), "/target");
     fails(json!({ "document": {} }), "/document");
     // Istio takes no selector as all proxies.
     fails(json!({ "selector": {} }), "selector: which pods?");
-    fails(json!({ "proxy": "waypoint" }), "selector: waypoints are chosen by targetRefs");
-    fails(json!({ "proxy": "waypoint", "selector": {} }), "targetRefs: which waypoint?");
-    fails(with(waypoint(), "target", "EnvoyFilter".into()), "waypoints take none");
-    fails(json!({ "target": "EnvoyExtensionPolicy" }), "targetRefs: which Gateway?");
-    fails(json!({ "image": {} }), "image.repository: where is the module?");
-    fails(json!({ "check": {} }), "check.image: which image has the command?");
+    fails(
+        json!({ "proxy": "waypoint" }),
+        "selector: waypoints are chosen by targetRefs",
+    );
+    fails(
+        json!({ "proxy": "waypoint", "selector": {} }),
+        "targetRefs: which waypoint?",
+    );
+    fails(
+        with(waypoint(), "target", "EnvoyFilter".into()),
+        "waypoints take none",
+    );
+    fails(
+        json!({ "target": "EnvoyExtensionPolicy" }),
+        "targetRefs: which Gateway?",
+    );
+    fails(
+        json!({ "image": {} }),
+        "image.repository: where is the module?",
+    );
+    fails(
+        json!({ "check": {} }),
+        "check.image: which image has the command?",
+    );
 }
 
 #[test]
@@ -153,16 +197,25 @@ fn a_job_reads_the_document_before_anything_changes() {
     let map = object(&values, "ConfigMap");
     let hook = "helm.sh/hook";
     for object in [&job, &map] {
-        assert_eq!(object["metadata"]["annotations"][hook], "pre-install,pre-upgrade");
+        assert_eq!(
+            object["metadata"]["annotations"][hook],
+            "pre-install,pre-upgrade"
+        );
     }
     let text = map["data"]["document.json"].as_str().expect("a document");
     let document: Value = serde_json::from_str(text).expect("JSON");
     assert_eq!(document, values["document"]);
     let pod = &job["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
-    assert_eq!(container["args"], json!(["check", "/document/document.json"]));
+    assert_eq!(
+        container["args"],
+        json!(["check", "/document/document.json"])
+    );
     assert_eq!(container["volumeMounts"][0]["mountPath"], "/document");
-    assert_eq!(pod["volumes"][0]["configMap"]["name"], map["metadata"]["name"]);
+    assert_eq!(
+        pod["volumes"][0]["configMap"]["name"],
+        map["metadata"]["name"]
+    );
     assert_eq!(pod["restartPolicy"], "Never");
     assert_eq!(job["spec"]["backoffLimit"], 0);
     let without = rendered(&with(values, "check", json!({ "enabled": false })));
@@ -177,7 +230,9 @@ fn the_document_arrives_as_it_is() {
     document["routes"][1]["cors"] = "off".into();
     document["routes"][1]["name"] = "a: \"b\" {{ .Values }} 'c' <&>".into();
     for target in ["WasmPlugin", "TrafficExtension", "EnvoyFilter", "ConfigMap"] {
-        let values = values(json!({ "target": target, "document": document, "check": { "enabled": false } }));
+        let values = values(
+            json!({ "target": target, "document": document, "check": { "enabled": false } }),
+        );
         let made = object(&values, target);
         let arrived = match target {
             "WasmPlugin" => made["spec"]["pluginConfig"].clone(),
@@ -217,7 +272,10 @@ fn a_sidecar_leaves_what_is_sent_alone() {
     let sidecar = json!({ "proxy": "sidecar", "selector": { "app": "orders" } });
     let plugin = object(&values(sidecar.clone()), "WasmPlugin");
     assert_eq!(plugin["spec"]["match"], json!([{ "mode": "SERVER" }]));
-    let filter = object(&values(with(sidecar, "target", "EnvoyFilter".into())), "EnvoyFilter");
+    let filter = object(
+        &values(with(sidecar, "target", "EnvoyFilter".into())),
+        "EnvoyFilter",
+    );
     for patch in filter["spec"]["configPatches"].as_array().expect("patches") {
         assert_eq!(patch["match"]["context"], "SIDECAR_INBOUND");
     }

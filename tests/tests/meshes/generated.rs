@@ -60,7 +60,8 @@ impl Proxy {
         let Self::Waypoint = self else {
             return vec![];
         };
-        let address = json!({ "envoy_internal_address": { "server_listener_name": "main_internal" } });
+        let address =
+            json!({ "envoy_internal_address": { "server_listener_name": "main_internal" } });
         let endpoint = json!({ "endpoint": { "address": address } });
         vec![json!({
             "name": "main_internal",

@@ -24,8 +24,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
 {{- define "portcullis.proxies" -}}
 {{- if eq .Values.proxy "waypoint" -}}
 {{- if .Values.selector }}{{ fail "selector: waypoints are chosen by targetRefs" }}{{ end -}}
+{{- if not .Values.targetRefs }}{{ fail "targetRefs: which waypoint?" }}{{ end -}}
 targetRefs:
-{{- range required "targetRefs: which waypoint? Without it, none would have the filter" .Values.targetRefs }}
+{{- range .Values.targetRefs }}
 - {{ toJson . }}
 {{- end }}
 {{- else if .Values.targetRefs -}}
@@ -37,8 +38,14 @@ targetRefs:
 {{- else -}}
 selector:
   matchLabels:
-    {{- toYaml (required "selector: which pods? Without it, every proxy of the namespace would have the filter" .Values.selector) | nindent 4 }}
+    {{- include "portcullis.selector" . | nindent 4 }}
 {{- end -}}
+{{- end }}
+
+{{/* `required` takes an empty map for one. */}}
+{{- define "portcullis.selector" -}}
+{{- if not .Values.selector }}{{ fail "selector: which pods? Without it, every proxy of the namespace would have the filter" }}{{ end -}}
+{{- toYaml .Values.selector }}
 {{- end }}
 
 {{/* A sidecar judges what its workload receives, not what it sends. */}}
