@@ -68,10 +68,13 @@ build() {
     trap 'rm -rf "$work"' EXIT
     tree portcullis-proxy-wasm wasm32-wasip1 --features own-exports >"$work/module"
     tree portcullis-cli x86_64-unknown-linux-musl >"$work/command"
+    schema=docs/schema/portcullis.schema.json
+    [ -f $schema ] || schema=
     rm -rf "$out"
     # shellcheck disable=SC2086
     cargo run --quiet --locked -p portcullis-release -- --module target/portcullis.wasm $commands \
-        --module-tree "$work/module" --command-tree "$work/command" --lock Cargo.lock --toolchain rust-toolchain.toml \
+        --module-tree "$work/module" --command-tree "$work/command" --chart envoy/helm/portcullis ${schema:+--schema "$schema"} \
+        --lock Cargo.lock --toolchain rust-toolchain.toml \
         --rustc "$(rustc --version)" --revision "$revision" --epoch "$SOURCE_DATE_EPOCH" --version "$version" \
         ${SOURCE_URL:+--source "$SOURCE_URL"} ${BUILDER:+--builder "$BUILDER"} --out "$out"
     for each in $ARCHITECTURES; do

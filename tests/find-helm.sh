@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 release=2.2.2
-instead="Or install Helm 3.14 or later yourself and set HELM=/path/to/helm."
+instead="Or install Helm 3.18 or later yourself and set HELM=/path/to/helm."
 
 fail() {
     echo "find-helm: $*" >&2
@@ -24,7 +24,7 @@ if [ -n "${HELM:-}" ]; then
     exit
 fi
 case $(helm version --short 2>/dev/null || true) in
-v[4-9].* | v3.1[4-9].* | v3.[2-9][0-9].*)
+v[4-9].* | v3.1[89].* | v3.[2-9][0-9].*)
     command -v helm
     exit
     ;;

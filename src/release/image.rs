@@ -201,7 +201,7 @@ impl Layout {
 }
 
 /// A tar archive that says nothing of who made it.
-fn archive(entries: &[Entry<'_>], epoch: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn archive(entries: &[Entry<'_>], epoch: u64) -> Result<Vec<u8>, String> {
     let mut builder = tar::Builder::new(Vec::new());
     let fails = |error: std::io::Error| format!("an archive cannot be written: {error}");
     for Entry { path, mode, bytes } in entries {
@@ -218,8 +218,8 @@ fn archive(entries: &[Entry<'_>], epoch: u64) -> Result<Vec<u8>, String> {
     builder.into_inner().map_err(fails)
 }
 
-fn compressed(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    // Without a name and a time in its header.
+/// With gzip, whose header says neither a name nor a time.
+pub(crate) fn compressed(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
     written.map_err(|error| format!("a layer cannot be compressed: {error}"))

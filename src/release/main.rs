@@ -1,10 +1,11 @@
 //! The program that puts a release together. All that it writes is a function of its arguments and of the files
 //! that they name: the same on every machine.
 //!
-//! [`image`] writes OCI images without a container runtime, [`bill`] says what is built in, [`provenance`] what a
-//! release was made from.
+//! [`image`] writes OCI images without a container runtime, [`chart`] packs the Helm chart, [`bill`] says what is
+//! built in, [`provenance`] what a release was made from.
 
 mod bill;
+mod chart;
 mod image;
 mod lock;
 mod provenance;
@@ -33,6 +34,12 @@ struct Arguments {
     /// What it says of the command
     #[arg(long)]
     command_tree: PathBuf,
+    /// The folder of the chart
+    #[arg(long)]
+    chart: PathBuf,
+    /// The JSON Schema of documents, for the chart
+    #[arg(long)]
+    schema: Option<PathBuf>,
     /// The lock file, for the sums of crates
     #[arg(long)]
     lock: PathBuf,
@@ -130,6 +137,11 @@ impl Arguments {
             bytes,
         }));
 
+        let schema = self.schema.as_deref().map(read).transpose()?;
+        built.push(Artefact {
+            name: format!("portcullis-{version}.tgz"),
+            bytes: chart::pack(&self.chart, schema.as_deref(), self.epoch)?,
+        });
         let lock = text(&self.lock)?;
         let sums = lock::sums(&lock);
         let mut all = built;
