@@ -16,7 +16,7 @@ def line(text):
         return text
     get = record.get
     if get("event.name", "portcullis.access") != "portcullis.access":
-        words = ["event", get("event.name"), get("portcullis.code")]
+        words = ["event", get("event.code", get("event.name"))]
     else:
         words = [
             get("http.response.status_code"),
