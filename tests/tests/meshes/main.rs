@@ -299,13 +299,18 @@ impl Mesh {
     fn with(mut clusters: Vec<Value>, listeners: &[Value]) -> Self {
         let upstream = Upstream::start().expect("a port");
         clusters.push(cluster("upstream", upstream.addr()));
+        let is_tunnelled = clusters.len() > 1;
         let mut bootstrap = bootstrap(vec![], clusters);
-        // A waypoint hands connections from one listener to the next.
-        bootstrap["bootstrap_extensions"] = json!([{
-            "name": "envoy.bootstrap.internal_listener",
-            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener" },
-        }]);
-        let envoy = Envoy::start_with_lds(bootstrap, listeners, &Options::default())
+        let mut options = Options::reused();
+        if is_tunnelled {
+            // A waypoint hands connections from one listener to the next.
+            bootstrap["bootstrap_extensions"] = json!([{
+                "name": "envoy.bootstrap.internal_listener",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener" },
+            }]);
+            options = Options::default();
+        }
+        let envoy = Envoy::start_with_lds(bootstrap, listeners, &options)
             .unwrap_or_else(|error| panic!("{error}"));
         let addr = envoy.listener_addr("gateway").expect("the listener");
         Self {
