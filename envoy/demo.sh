@@ -28,8 +28,26 @@ requests() {
     request - /reports 401 credentials_missing
     request good /reports 200 '"path":"/reports"'
     request key /reports 200 '"path":"/reports"'
+    request good /refunds 403 access_denied
+    request manager /refunds 200 '"path":"/refunds"'
+    limited /search 3 rate_limited
     request - /healthz 200 '"path":"/healthz"'
     request - /nowhere 404 no_route
+}
+
+# limited PATH NUMBER TEXT: so many requests pass, and the next is refused with 429 and TEXT in the body.
+limited() {
+    if [ "$what" = print ]; then
+        echo "for n in $(seq -s ' ' $(($2 + 1))); do curl -s -o /dev/null -w '%{http_code} ' $base$1; done; echo"
+        echo "    # $(yes 200 | head -n "$2" | tr '\n' ' ')429"
+        return
+    fi
+    passed=0
+    while [ "$passed" -lt "$2" ]; do
+        check - "$1" 200 ''
+        passed=$((passed + 1))
+    done
+    check - "$1" 429 "$3"
 }
 
 print() {

@@ -4,6 +4,8 @@
 #   PORT=10000 ADMIN_PORT=9901 UPSTREAM_PORT=10001   where they listen, on 127.0.0.1
 #   FILE=policy.yaml                                 a document to run in place of the demo's
 #   LOG_LEVEL=info                                   of Envoy
+#   RECORDS=json                                     records as they are, not made short for people
+#   MODULE=target/portcullis.wasm                    another module than the one that is soon built
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +13,7 @@ PORT=${PORT:-10000}
 ADMIN_PORT=${ADMIN_PORT:-9901}
 UPSTREAM_PORT=${UPSTREAM_PORT:-10001}
 FILE=${FILE:-}
+MODULE=${MODULE:-target/portcullis-quick.wasm}
 run=.cache/run
 
 fail() {
@@ -48,7 +51,11 @@ if [ "${1:-}" = ports ]; then
     free UPSTREAM_PORT "$UPSTREAM_PORT"
     exit 0
 fi
-[ -f target/portcullis.wasm ] || fail "target/portcullis.wasm is missing; run make build"
+[ -f "$MODULE" ] || fail "$MODULE is missing; run make quick, or make build"
+case $MODULE in
+/*) ;;
+*) MODULE=$(pwd)/$MODULE ;;
+esac
 envoy=$(envoy/find-envoy.sh)
 free PORT "$PORT"
 free ADMIN_PORT "$ADMIN_PORT"
@@ -71,7 +78,7 @@ start() {
     sed -e 's|0\.0\.0\.0|127.0.0.1|' -e 's|address: upstream|address: 127.0.0.1|' \
         -e "s|[0-9]* } # PORT|$PORT }|" -e "s|[0-9]* } # ADMIN_PORT|$ADMIN_PORT }|" \
         -e "s|[0-9]* } # UPSTREAM_PORT|$UPSTREAM_PORT }|" \
-        -e "s|/plugin.wasm|$(pwd)/target/portcullis.wasm|" "$2" >$run/"$1".yaml
+        -e "s|/plugin.wasm|$MODULE|" "$2" >$run/"$1".yaml
     "$envoy" --config-path $run/"$1".yaml --disable-hot-restart --concurrency 2 \
         --log-level "${LOG_LEVEL:-info}" >$run/"$1".log 2>&1 &
     pids="$pids $!"
@@ -117,6 +124,10 @@ END
         echo "Paste these into another terminal, in this folder:"
         echo
         envoy/demo.sh print "http://127.0.0.1:$PORT"
+        echo
+        echo "What becomes of a request, and why, without sending one:"
+        echo
+        echo "target/command/portcullis explain envoy/envoy.yaml /refunds -H \"authorization: Bearer \$(make -s token)\""
     fi
 }
 
@@ -125,7 +136,8 @@ cat <<END
 Portcullis is at http://127.0.0.1:$PORT, Envoy's own statistics at http://127.0.0.1:$ADMIN_PORT/stats.
 $(tried)
 
-Logs: $run/envoy.log, $run/upstream.log. What the filter logs follows here. Ctrl-C stops everything.
+Logs: $run/envoy.log, $run/upstream.log. What the filter logs follows here, its records made short: RECORDS=json shows them
+as they are. Ctrl-C stops everything.
 
 END
 
@@ -134,7 +146,10 @@ rm -f $run/lines
 mkfifo $run/lines
 tail -n +1 -f $run/envoy.log >$run/lines &
 pids="$pids $!"
-sed -un 's/.*\] wasm log[^:]*: //p' <$run/lines &
+case ${RECORDS:-} in
+json) sed -un 's/.*\] wasm log[^:]*: //p' <$run/lines & ;;
+*) sed -un 's/.*\] wasm log[^:]*: //p' <$run/lines | python3 envoy/records.py & ;;
+esac
 pids="$pids $!"
 
 wait $proxy || true

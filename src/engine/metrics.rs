@@ -24,6 +24,12 @@ pub const MEMORY_GAUGES: [&str; 2] = [
     "portcullis.memory.ceiling_bytes",
 ];
 
+/// The gauge of the VMs that run a release of the module. The version is one part of its name, so that it can
+/// become a label.
+pub fn build_gauge(version: &str) -> String {
+    format!("portcullis.build.{}.vms", segment(version))
+}
+
 /// The gauge of what is reserved of a share.
 pub fn share_gauge(share: &str) -> String {
     format!("portcullis.memory.{share}_bytes")

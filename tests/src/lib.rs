@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod fuzz;
 pub mod grpc;
 mod layers;
+mod licences;
 pub mod limit_service;
 pub mod mesh;
 pub mod node;

@@ -454,3 +454,27 @@ fn a_block_that_is_tried_beside_another_is_told_apart() {
         .collect();
     assert!(raised.is_empty(), "{raised:?}");
 }
+
+/// An update of the module can be followed by how many workers run which.
+#[test]
+fn a_worker_says_which_release_it_runs() {
+    let (envoy, _upstream) = start(&policy());
+    let version = env!("CARGO_PKG_VERSION");
+    let label = version.replace('.', "_");
+    let name = format!("portcullis_build_vms{{module_version=\"{label}\"}}");
+    let vms = |samples: &BTreeMap<String, f64>| {
+        let ceiling = samples.get("portcullis_memory_ceiling_bytes{}");
+        ceiling.map(|bytes| bytes / portcullis::budget::CEILING as f64)
+    };
+    wait_until("each VM says which release it is", || {
+        let samples = samples(&envoy);
+        vms(&samples).is_some_and(|vms| vms >= 2.0 && samples.get(&name) == Some(&vms))
+    });
+    let log = envoy.log();
+    let mut ours = log.lines().filter(|line| line.contains("wasm log"));
+    let first = ours.next().expect("the filter logs");
+    assert!(
+        first.ends_with(&format!(": Portcullis {version}")),
+        "{first}"
+    );
+}

@@ -40,11 +40,12 @@ struct Vm {
     ids: RefCell<Option<Rc<MetricIds>>>,
     /// Requests that were refused without a stream since that was last counted.
     unjudged: Cell<u64>,
-    gauges: RefCell<Option<MemoryGauges>>,
+    gauges: RefCell<Option<VmGauges>>,
 }
 
-/// The gauges of the VM's memory. The proxy has one of each for all VMs, to which each adds.
-struct MemoryGauges {
+/// The gauges of the VM: its release and its memory. The proxy has one of each for all VMs, to which each adds.
+struct VmGauges {
+    build: Part,
     live: Part,
     ceiling: Part,
     shares: [Part; SHARES.len()],
@@ -57,9 +58,20 @@ struct Part {
     added: i64,
 }
 
-/// Whether nothing was configured in this VM before; asked once by each configuration.
+/// The release of the module.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Whether nothing was configured in this VM before; asked once by each configuration. The first says which
+/// release it is.
 pub(super) fn is_fresh() -> bool {
-    VM.with(|vm| !vm.used.replace(true))
+    let fresh = VM.with(|vm| !vm.used.replace(true));
+    if fresh {
+        say(
+            LogLevel::Info,
+            concat!("Portcullis ", env!("CARGO_PKG_VERSION")),
+        );
+    }
+    fresh
 }
 
 /// Whether so many bytes can be allocated; the reserve is given up for that if need be.
@@ -166,7 +178,7 @@ pub(super) fn tick(host: &Envoy) {
     }
     VM.with(|vm| {
         if let Ok(mut gauges) = vm.gauges.try_borrow_mut() {
-            gauges.get_or_insert_with(MemoryGauges::define).tell();
+            gauges.get_or_insert_with(VmGauges::define).tell();
         }
     });
 }
@@ -177,11 +189,12 @@ pub(super) fn say(level: LogLevel, line: &'static str) {
     let _ = abi::log(level, line.as_bytes());
 }
 
-impl MemoryGauges {
+impl VmGauges {
     fn define() -> Self {
         let gauge = |name: &str| Part::define(MetricKind::Gauge, name);
         let [live, ceiling] = metrics::MEMORY_GAUGES.map(gauge);
         Self {
+            build: gauge(&metrics::build_gauge(VERSION)),
             live,
             ceiling,
             shares: SHARES.map(|share| gauge(&metrics::share_gauge(share.name()))),
@@ -194,13 +207,14 @@ impl MemoryGauges {
 
     /// If there is a tick after that, all is told again.
     fn take_away(&mut self) {
-        let all = [&mut self.live, &mut self.ceiling];
+        let all = [&mut self.build, &mut self.live, &mut self.ceiling];
         let all = all.into_iter().chain(&mut self.shares);
         all.for_each(|part| part.add_up_to(0));
     }
 
     fn tell(&mut self) {
         let signed = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.build.add_up_to(1);
         self.live.add_up_to(signed(budget::live()));
         self.ceiling.add_up_to(signed(budget::CEILING));
         for (share, part) in SHARES.iter().zip(&mut self.shares) {

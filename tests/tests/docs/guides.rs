@@ -141,3 +141,26 @@ fn troubleshooting_names_the_codes_there_are() {
     }
     assert!(named > 25, "only {named} codes");
 }
+
+/// The site leads to every page that people read.
+#[test]
+fn every_page_is_in_the_navigation() {
+    let site = read("site/mkdocs.yml");
+    let (_, navigation) = site.split_once("\nnav:\n").expect("a navigation");
+    let listed: BTreeSet<&str> = navigation
+        .lines()
+        .filter_map(|line| line.rsplit_once(": ").map(|(_, path)| path))
+        .collect();
+    let mut pages = Vec::new();
+    super::every_page("", &mut pages);
+    assert!(pages.len() > 50, "{pages:?}");
+    for page in &pages {
+        assert!(
+            listed.contains(page.as_str()),
+            "{page} is not in site/mkdocs.yml"
+        );
+    }
+    for path in listed {
+        assert!(pages.iter().any(|page| page == path), "{path} is no page");
+    }
+}

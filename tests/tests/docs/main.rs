@@ -249,8 +249,10 @@ fn gauges_are_all_listed() {
     let real = metrics_of_a_document(|spread| spread != Aggregation::Counter);
     let memory = metrics::MEMORY_GAUGES.map(str::to_owned);
     let memory = memory.into_iter().chain([metrics::share_gauge("<share>")]);
-    let memory = memory.map(|name| format!("wasmcustom.{name}"));
-    let real = real.into_iter().chain(memory);
+    let build = metrics::build_gauge("VERSION").replace("version", "<version>");
+    let of_the_vm = memory.chain([build]);
+    let of_the_vm = of_the_vm.map(|name| format!("wasmcustom.{name}"));
+    let real = real.into_iter().chain(of_the_vm);
     assert_same(&written, &real.collect(), "gauges");
 }
 

@@ -11,6 +11,68 @@ pub(super) fn gateway(filter: Value, addr: SocketAddr) -> Value {
     listener("gateway", vec![filter], options)
 }
 
+/// The kinds of proxies in Istio that take a WasmPlugin.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proxy {
+    Gateway,
+    Sidecar,
+    Waypoint,
+}
+
+impl Proxy {
+    /// Its listeners, of which clients reach `gateway`.
+    pub(super) fn listeners(self, filter: Value) -> Vec<Value> {
+        let mut listener = gateway(filter, ([127, 0, 0, 1], 0).into());
+        let manager = "/filter_chains/0/filters/0/typed_config";
+        match self {
+            Self::Gateway => vec![listener],
+            Self::Sidecar => {
+                listener["traffic_direction"] = "INBOUND".into();
+                let manager = listener.pointer_mut(manager).expect("a manager");
+                // The client is whom the proxy before says, and the workload's host is one that Istio knows.
+                manager["use_remote_address"] = false.into();
+                manager["forward_client_cert_details"] = "APPEND_FORWARD".into();
+                vec![listener]
+            }
+            Self::Waypoint => {
+                // What has come through the tunnel enters a listener without an address.
+                let mut inner = listener.clone();
+                inner["name"] = "main_internal".into();
+                inner["internal_listener"] = json!({});
+                inner["traffic_direction"] = "INBOUND".into();
+                inner.as_object_mut().expect("a listener").remove("address");
+                let manager = inner.pointer_mut(manager).expect("a manager");
+                manager["use_remote_address"] = false.into();
+                listener["filter_chains"] = json!([{ "filters": [{
+                    "name": "envoy.filters.network.tcp_proxy",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                        "stat_prefix": "tunnel",
+                        "cluster": "main_internal",
+                    },
+                }] }]);
+                vec![inner, listener]
+            }
+        }
+    }
+
+    pub(super) fn clusters(self) -> Vec<Value> {
+        let Self::Waypoint = self else {
+            return vec![];
+        };
+        let address =
+            json!({ "envoy_internal_address": { "server_listener_name": "main_internal" } });
+        let endpoint = json!({ "endpoint": { "address": address } });
+        vec![json!({
+            "name": "main_internal",
+            "load_assignment": {
+                "cluster_name": "main_internal",
+                "endpoints": [{ "lb_endpoints": [endpoint] }],
+            },
+        })]
+    }
+}
+
 /// The filter that Istio puts into the chain for a WasmPlugin.
 pub(super) fn discovered(name: &str) -> Value {
     json!({

@@ -1,7 +1,9 @@
-//! The manifests of `envoy/istio` and `envoy/envoy-gateway`: they fit the definitions, they carry the policy of
+//! The manifests of `envoy/istio` and `envoy/envoy-gateway`, and what the chart in `envoy/helm` makes: they fit the definitions, they carry the policy of
 //! `envoy/envoy.yaml`, and what Istio and Envoy Gateway make of them guards an API in Envoy.
 
+mod chart;
 mod definition;
+mod ecds;
 mod envoy_gateway;
 mod generated;
 mod manifest;
@@ -13,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::definition::problems;
 use self::generated::{
-    deliver, discovered, envoy_filter_delivered, gateway, generated, through_struct,
+    Proxy, deliver, discovered, envoy_filter_delivered, gateway, generated, through_struct,
 };
 use self::manifest::{FILTER_CONFIG, envoy_filter, policy_of, wasm_plugin, yaml_files};
 use portcullis::engine::Engine;
@@ -285,11 +287,30 @@ impl Mesh {
         Self::listening(gateway(filter, ([127, 0, 0, 1], 0).into()))
     }
 
+    /// A proxy of this kind with one filter.
+    fn behind(proxy: Proxy, filter: Value) -> Self {
+        Self::with(proxy.clusters(), &proxy.listeners(filter))
+    }
+
     fn listening(listener: Value) -> Self {
+        Self::with(vec![], &[listener])
+    }
+
+    fn with(mut clusters: Vec<Value>, listeners: &[Value]) -> Self {
         let upstream = Upstream::start().expect("a port");
-        let bootstrap = bootstrap(vec![], vec![cluster("upstream", upstream.addr())]);
-        let listeners = [listener];
-        let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::reused())
+        clusters.push(cluster("upstream", upstream.addr()));
+        let is_tunnelled = clusters.len() > 1;
+        let mut bootstrap = bootstrap(vec![], clusters);
+        let mut options = Options::reused();
+        if is_tunnelled {
+            // A waypoint hands connections from one listener to the next.
+            bootstrap["bootstrap_extensions"] = json!([{
+                "name": "envoy.bootstrap.internal_listener",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener" },
+            }]);
+            options = Options::default();
+        }
+        let envoy = Envoy::start_with_lds(bootstrap, listeners, &options)
             .unwrap_or_else(|error| panic!("{error}"));
         let addr = envoy.listener_addr("gateway").expect("the listener");
         Self {
