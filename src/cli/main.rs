@@ -1,19 +1,16 @@
 //! The command `portcullis`: what can be done with a document without a proxy.
 //!
-//! [`tree`] reads JSON and YAML with places, [`find`] looks for documents in it, [`mod@check`] has the engine compile them,
-//! and [`report`] writes what it says; [`explain`] takes a request through the engine on the memory host.
+//! [`portcullis_cases`] reads JSON and YAML with places and looks for documents in it, [`mod@check`] has the engine compile
+//! them, and [`report`] writes what it says; [`explain`] takes a request through the engine on the memory host.
 
 mod audit;
 mod check;
 mod explain;
-mod find;
 mod key;
 mod outcome;
-mod place;
 mod render;
 mod report;
 mod token;
-mod tree;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;

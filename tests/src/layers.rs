@@ -9,7 +9,7 @@ mod tests {
 
     /// From the ground up: a crate knows those before it and no other. Those that judge requests
     /// know nothing of a proxy; hosts know the engine and do not know one another.
-    const ORDER: [(&str, &[&str]); 13] = [
+    const ORDER: [(&str, &[&str]); 14] = [
         ("portcullis-wire", &[]),
         ("portcullis-document", &["portcullis-wire"]),
         ("portcullis-formats", &["portcullis-wire"]),
@@ -60,6 +60,7 @@ mod tests {
             ],
         ),
         ("portcullis", &[]),
+        ("portcullis-cases", &["portcullis"]),
         ("portcullis-cli", &[]),
         ("portcullis-tests", &[]),
     ];
@@ -283,6 +284,7 @@ mod circles {
             "src/engine",
             "src/hosts/memory",
             "src/hosts/proxy-wasm",
+            "src/cases",
             "src/cli",
         ] {
             let sources = Sources::of(&repository().join(folder));
@@ -395,6 +397,7 @@ mod names {
             "src/engine",
             "src/hosts/memory",
             "src/hosts/proxy-wasm",
+            "src/cases",
             "src/cli",
         ] {
             let mut sources = Vec::new();
