@@ -5,11 +5,15 @@
 
 mod audit;
 mod check;
+mod diff;
 mod explain;
+mod explained;
+mod inspect;
 mod key;
 mod outcome;
 mod render;
 mod report;
+mod test;
 mod token;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -20,10 +24,12 @@ use clap::{Args, Parser, Subcommand};
 
 use self::audit::AuditArguments;
 use self::check::{Checked, Severity};
+use self::diff::DiffArguments;
 use self::explain::ExplainArguments;
 use self::key::NewKey;
 use self::render::RenderArguments;
 use self::report::Format;
+use self::test::TestArguments;
 use self::token::TokenCommand;
 
 /// Checks Portcullis documents, and makes keys for them.
@@ -53,6 +59,16 @@ enum Command {
     /// fetched: a response of another server that a policy would wait for does not come. Exit status: 0 it passes; 1 it
     /// is refused, or answered by the filter; 2 it could not be judged.
     Explain(ExplainArguments),
+    /// Run case files: requests, and what must come of them
+    ///
+    /// On the engine alone, in milliseconds: no proxy and no network. docs/testing.md says what a case file is. Exit status:
+    /// 0 all is as expected; 1 something is not; 2 a file could not be read.
+    Test(TestArguments),
+    /// Say what becomes of requests otherwise under another document
+    ///
+    /// Requests are those of case files, or are made again from records of the access log. Exit status: 0 nothing differs;
+    /// 1 something does, in the documents or in what becomes of requests; 2 something could not be read.
+    Diff(DiffArguments),
     /// Print a configuration of Envoy with a document in it, to try that on this machine
     Render(RenderArguments),
     /// Make tokens to try a document with, and read tokens
@@ -100,8 +116,10 @@ fn main() -> ExitCode {
             let judged = arguments.run();
             judged.map(|(text, passes)| (text, u8::from(!passes)))
         }
+        Command::Diff(arguments) => arguments.run(),
+        Command::Test(arguments) => arguments.run(is_coloured()),
         Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
-        Command::Token(token) => token.run().map(|text| (text, 0)),
+        Command::Token(token) => token.run(),
         Command::Key(KeyCommand::New(key)) => key.make().map(|text| (text, 0)),
     };
     let (text, status) = match done {

@@ -6,6 +6,9 @@
     reason = "a test fails where what it expects is not there"
 )]
 
+mod testing;
+mod under;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
