@@ -30,6 +30,7 @@ use keys::KeyRing;
 
 pub use documents::ProviderKeys;
 pub use expect::{Difference, compare};
+pub use minted::now;
 pub use read::FIELDS;
 pub use servers::{CaseServer, answer};
 

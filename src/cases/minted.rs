@@ -104,7 +104,7 @@ pub(crate) fn fill(text: &str, minted: &Minted<'_>) -> Result<String, String> {
     clippy::disallowed_methods,
     reason = "tokens are minted for the clock of a real proxy"
 )]
-pub(crate) fn now() -> u64 {
+pub fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
 }

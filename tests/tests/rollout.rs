@@ -69,7 +69,7 @@ fn shares_are_as_large_as_they_say_and_keys_stay_in_theirs() {
     let clusters = vec![cluster("upstream", upstream.addr())];
     let options = Options {
         concurrency: 4,
-        ..Options::default()
+        ..Options::reused()
     };
     let envoy = Envoy::start(bootstrap(listeners, clusters), &options).expect("Envoy starts");
     let addr = envoy.listener_addr("shares").expect("it listens");

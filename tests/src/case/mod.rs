@@ -3,12 +3,14 @@
 //! `docs/testing.md` documents the format; [`portcullis_cases`] reads it.
 
 mod envoy;
+mod javascript;
 mod module;
 mod native;
 
 use std::path::Path;
 
 pub use envoy::run_all as run_all_on_envoy;
+pub use javascript::run_all as run_all_in_javascript;
 pub use module::run as run_in_module;
 pub use native::{
     answer as answer_on_engine, answer_by, planned, records as records_on_engine,

@@ -35,7 +35,8 @@ impl Scratch {
     }
 
     pub(crate) fn json(&self, arguments: &[&str]) -> (Value, i32) {
-        let (text, status) = self.printed(arguments);
+        let output = run(&self.0, arguments);
+        let (text, status) = (text(&output.stdout), output.status.code().unwrap());
         let value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         (value, status)
     }
@@ -187,13 +188,13 @@ fn what_cannot_be_judged_is_told_with_its_place() {
         (
             "\"expect\": { \"status\": 403",
             "\"expekt\": { \"status\": 403",
-            24,
+            23,
             "no field `expekt`",
         ),
         (
             "{{token:other}}",
             "{{token:nobody}}",
-            24,
+            23,
             "no token is named `nobody`",
         ),
         (
