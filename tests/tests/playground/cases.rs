@@ -1,6 +1,6 @@
 //! The case files of `tests/cases` in the host for browsers.
 
-use portcullis_tests::case::{self, Case};
+use portcullis_tests::case;
 use portcullis_tests::{module_path, node, tokens};
 
 #[test]
