@@ -143,7 +143,9 @@ await copyFile(module, join(out, "portcullis.wasm"));
 await writeFile(join(out, "examples.json"), JSON.stringify(await examples()));
 // The schema is for completion and hints alone; the module says what is wrong with a document.
 const schema = join(repository, "docs/schema/portcullis.schema.json");
-const found = await stat(schema).catch(() => undefined);
-await writeFile(join(out, "schema.json"), found ? await readFile(schema) : "{}");
+const found = await readFile(schema, "utf8").catch(() => "{}");
+const isForOthers = (name) => name === "markdownDescription" || name === "defaultSnippets";
+const shown = JSON.stringify(JSON.parse(found), (name, value) => (isForOthers(name) ? undefined : value));
+await writeFile(join(out, "schema.json"), shown);
 const sizes = await Promise.all((await readdir(out)).map(async (name) => (await stat(join(out, name))).size));
 console.error(`playground: ${sizes.length} files, ${Math.round(sizes.reduce((a, b) => a + b) / 1024)} KiB`);

@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod explain;
 mod explained;
+mod import;
 mod inspect;
 mod key;
 mod outcome;
@@ -26,6 +27,7 @@ use self::audit::AuditArguments;
 use self::check::{Checked, Severity};
 use self::diff::DiffArguments;
 use self::explain::ExplainArguments;
+use self::import::ImportCommand;
 use self::key::NewKey;
 use self::render::RenderArguments;
 use self::report::Format;
@@ -69,6 +71,9 @@ enum Command {
     /// Requests are those of case files, or are made again from records of the access log. Exit status: 0 nothing differs;
     /// 1 something does, in the documents or in what becomes of requests; 2 something could not be read.
     Diff(DiffArguments),
+    /// Make a document of the configuration of other filters
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Print a configuration of Envoy with a document in it, to try that on this machine
     Render(RenderArguments),
     /// Make tokens to try a document with, and read tokens
@@ -118,6 +123,10 @@ fn main() -> ExitCode {
         }
         Command::Diff(arguments) => arguments.run(),
         Command::Test(arguments) => arguments.run(is_coloured()),
+        Command::Import(import) => {
+            let made = import.run();
+            made.map(|(text, is_whole)| (text, u8::from(!is_whole)))
+        }
         Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
         Command::Token(token) => token.run(),
         Command::Key(KeyCommand::New(key)) => key.make().map(|text| (text, 0)),

@@ -140,3 +140,14 @@ test("texts can be read on what they stand, in the light and in the dark", () =>
     }
   }
 });
+
+test("the project's schema can be walked, where there is one", async () => {
+  const path = new URL("../../docs/schema/portcullis.schema.json", import.meta.url);
+  const text = await readFile(path, "utf8").catch(() => "{}");
+  const schema = new Schema(JSON.parse(text));
+  const isThere = text !== "{}";
+  assert.equal(schema.members(["routes", 0]).has("jwt"), isThere);
+  assert.equal(schema.members(["providers", "any", "jwks"]).has("inline"), isThere);
+  assert.equal(schema.values(["mode"]).includes("shadow"), isThere);
+  assert.equal(Boolean(schema.hint(["routes", 0, "match"])?.description), isThere);
+});

@@ -62,6 +62,8 @@ export class Schema {
   start(schema) {
     const [first] = this.#flat(schema);
     const kinds = new Set(this.#flat(schema).flatMap(({ type }) => type ?? []));
+    // Whoever writes a switch down means the other way.
+    if (typeof first?.default === "boolean") return String(!first.default);
     if (first?.default !== undefined) return JSON.stringify(first.default);
     if (kinds.has("object") && !kinds.has("string")) return "{}";
     if (kinds.has("array") && !kinds.has("string")) return "[]";

@@ -10,14 +10,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use super::algorithm::LimitAlgorithm;
 use super::algorithm::gcra::Gcra;
 use super::algorithm::sliding_window::SlidingWindow;
+use super::algorithm::{LimitAlgorithm, Receipt, State};
 use super::spend::{Charge, LimitCheck, LimitVerdict, OnError, spend};
 use super::table::{Charged, CounterStore};
 use portcullis_exchange::host::{CasResult, CasToken, CellUnavailable, Cells, Host};
 use portcullis_exchange::seed::Seed;
 use portcullis_memory_host::{CellTable, MemoryHost};
+
+mod turns;
 
 /// What a worker asks of the cells.
 #[derive(Clone, Debug)]

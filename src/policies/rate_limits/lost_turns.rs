@@ -32,10 +32,20 @@ impl Default for LostTurns {
 }
 
 impl LostTurns {
+    /// The one that led to that state, if its time has not come.
+    pub(super) fn at(&self, caller: Hashed, state: State, now: u64) -> Option<LostTurn> {
+        let turn = self.all.get(self.place(caller, state)?)?;
+        (turn.at > now).then_some(*turn)
+    }
+
+    fn place(&self, caller: Hashed, state: State) -> Option<usize> {
+        let is_it = |turn: &LostTurn| turn.caller == caller && turn.receipt.is_last(state);
+        self.all.iter().position(is_it)
+    }
+
     /// Takes out the one that led to that state, whose time has not come.
     pub(super) fn take_at(&mut self, caller: Hashed, state: State, now: u64) -> Option<LostTurn> {
-        let is_it = |turn: &LostTurn| turn.caller == caller && turn.receipt.is_last(state);
-        let place = self.all.iter().position(is_it)?;
+        let place = self.place(caller, state)?;
         let turn = self.all.swap_remove(place);
         self.shrink();
         (turn.at > now).then_some(turn)

@@ -341,10 +341,10 @@ impl CounterStore {
             let Some(mut state) = shard.known(caller.tag) else {
                 return;
             };
-            let Ok(mut lost) = self.lost.try_borrow_mut() else {
-                return;
-            };
             if !receipt.is_last(state) {
+                let Ok(mut lost) = self.lost.try_borrow_mut() else {
+                    return;
+                };
                 let turn = LostTurn {
                     caller,
                     receipt,
@@ -355,18 +355,37 @@ impl CounterStore {
                 return;
             }
             state = self.rule.refund(state, receipt, now, cost);
-            while let Some(turn) = lost.take_at(caller, state, now) {
+            let behind = state;
+            while let Some(turn) = self.lost_at(caller, state, now) {
                 state = self.rule.refund(state, turn.receipt, now, turn.cost);
             }
-            drop(lost);
             shard.put(caller.tag, state, self.slots, &self.rule, now);
             match self.store(place, mark, &shard, host) {
-                // Those behind it were quicker: the turns that were taken out are lost for good.
                 Ok(CasResult::Changed) => {}
-                Ok(CasResult::Written) | Err(CellUnavailable) => return,
+                Ok(CasResult::Written) => {
+                    self.forget_lost(caller, behind, now);
+                    return;
+                }
+                Err(CellUnavailable) => return,
             }
         }
         host.count(Event::RateLimitContended.counter());
+    }
+
+    /// The turn that was lost and led to that state, if it can still be given back.
+    fn lost_at(&self, caller: Hashed, state: State, now: u64) -> Option<LostTurn> {
+        let lost = self.lost.try_borrow().ok()?;
+        lost.at(caller, state, now)
+    }
+
+    /// Forgets the turns that were lost and led to that state, one behind the other: they have been given back.
+    fn forget_lost(&self, caller: Hashed, mut state: State, now: u64) {
+        let Ok(mut lost) = self.lost.try_borrow_mut() else {
+            return;
+        };
+        while let Some(turn) = lost.take_at(caller, state, now) {
+            state = self.rule.refund(state, turn.receipt, now, turn.cost);
+        }
     }
 
     /// Writes nothing of the request; only what time has made of the cell, if it must be kept.

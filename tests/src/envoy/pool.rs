@@ -53,6 +53,9 @@ pub(super) fn take(
     if bootstrap["stats_config"].is_null() {
         bootstrap["stats_config"] = shipped_tags();
     }
+    if bootstrap["node"].is_null() {
+        bootstrap["node"] = config::bootstrap(Vec::new(), Vec::new())["node"].take();
+    }
     let options = &Options {
         drain_time: options.drain_time.or(Some(DRAIN)),
         ..options.clone()
