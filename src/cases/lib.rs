@@ -31,7 +31,7 @@ use keys::KeyRing;
 pub use documents::ProviderKeys;
 pub use expect::{Difference, compare};
 pub use minted::now;
-pub use read::FIELDS;
+pub use read::CASE_MEMBERS;
 pub use servers::{CaseServer, answer};
 
 /// One case file.

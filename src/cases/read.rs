@@ -15,7 +15,7 @@ use crate::wire::{Request, Response, Version};
 use crate::{Case, CaseServer, Exchange, minted};
 
 /// The fields of a case file, and of what stands in it, by the name of the part.
-pub const FIELDS: &[(&str, &[&str])] = &[
+pub const CASE_MEMBERS: &[(&str, &[&str])] = &[
     (
         "file",
         &[
@@ -180,7 +180,7 @@ fn holds_headers(document: &[u8]) -> bool {
 
 /// The fields of a part of a case file.
 fn fields_of(part: &str) -> &'static [&'static str] {
-    let found = FIELDS.iter().find(|(name, _)| *name == part);
+    let found = CASE_MEMBERS.iter().find(|(name, _)| *name == part);
     found.map_or(&[], |(_, fields)| fields)
 }
 

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use portcullis_cases::keys::FoundKeys;
 
 use self::coverage::Coverage;
-use self::run::{Filter, Run};
+use self::run::{Run, Selection};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -92,7 +92,7 @@ impl TestArguments {
         let variables = self.keys.variables()?;
         let mut run = Run::default();
         let mut coverage = Coverage::default();
-        let filter = Filter(self.filter.as_deref());
+        let filter = Selection(self.filter.as_deref());
         for path in files(&self.paths)? {
             run.file(&path, &keys, &variables, &filter, &mut coverage);
         }

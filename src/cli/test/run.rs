@@ -54,9 +54,9 @@ pub(crate) struct Differing {
 }
 
 /// Which exchanges are meant.
-pub(crate) struct Filter<'a>(pub(crate) Option<&'a str>);
+pub(crate) struct Selection<'a>(pub(crate) Option<&'a str>);
 
-impl Filter<'_> {
+impl Selection<'_> {
     fn takes(&self, file: &str, name: &str) -> bool {
         self.0
             .is_none_or(|text| file.contains(text) || name.contains(text))
@@ -108,7 +108,7 @@ impl Run {
         path: &Path,
         keys: &FoundKeys,
         variables: &BTreeMap<String, String>,
-        filter: &Filter<'_>,
+        filter: &Selection<'_>,
         coverage: &mut Coverage,
     ) {
         let text = Text::read(path);
@@ -138,7 +138,7 @@ impl Run {
 }
 
 impl FileRun {
-    fn judge(&mut self, case: &Case, text: &Text, filter: &Filter<'_>, coverage: &mut Coverage) {
+    fn judge(&mut self, case: &Case, text: &Text, filter: &Selection<'_>, coverage: &mut Coverage) {
         let began = now();
         let engine = match Engine::compile(&case.document) {
             Ok(engine) => Rc::new(engine),
@@ -208,7 +208,7 @@ impl FileRun {
         &mut self,
         differs: Option<String>,
         text: &Text,
-        filter: &Filter<'_>,
+        filter: &Selection<'_>,
         took: Duration,
     ) {
         const NAME: &str = "the document is refused";

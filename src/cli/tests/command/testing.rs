@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use portcullis_cases::FIELDS;
+use portcullis_cases::CASE_MEMBERS;
 use serde_json::{Value, json};
 
 use super::{Scratch, blocks, repository, run, text};
@@ -78,7 +78,7 @@ fn every_field_of_a_case_is_on_the_page_and_no_other() {
         ("upstream", "#### upstream"),
         ("expect", "#### expect"),
     ];
-    for (part, fields) in FIELDS {
+    for (part, fields) in CASE_MEMBERS {
         let Some((_, heading)) = sections.iter().find(|(name, _)| name == part) else {
             // It is a sentence and no table.
             let sentence = page
