@@ -145,8 +145,8 @@ cases: build ## run the case files of DIR (default tests/cases) through Envoy
 	@envoy=$$(envoy/find-envoy.sh) && ENVOY=$$envoy PORTCULLIS_WASM=$(CURDIR)/$(WASM) \
 	$(CARGO) run --quiet --locked -p portcullis-tests --bin cases -- $(DIR)
 
-judge: ## run the case files of DIR on the core alone, in seconds: without a module and without Envoy
-	@$(CARGO) run --quiet --locked -p portcullis-tests --bin judge -- $(DIR)
+judge: ## run the case files of DIR on the engine alone, in seconds: without a module and without Envoy
+	@$(COMMAND) test --keys tests/keys $(DIR)
 
 cli: ## build the command, target/command/portcullis: documents checked and explained without Envoy
 	@$(CARGO) build --quiet --locked --profile command -p portcullis-cli && echo target/command/portcullis

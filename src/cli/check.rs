@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use portcullis::engine::Engine;
+use portcullis_cases::documents::{self, contents, read};
+use portcullis_cases::find::Found;
+use portcullis_cases::place::Source;
+use portcullis_cases::tree::Unreadable;
 use serde_json::Value;
-
-use super::find::{Contents, Found, find};
-use super::place::Source;
-use super::tree::{Tree, Unreadable, of_json, of_yaml};
 
 /// What is said of a place.
 pub(crate) struct Finding {
@@ -65,8 +65,6 @@ const CLUSTERS: [&[&str]; 8] = [
 
 /// What a name of a file ends with that is read in a folder.
 const ENDINGS: [&str; 3] = ["json", "yaml", "yml"];
-/// A document has at most 4 MiB, and what is around it is no larger.
-const LARGEST: u64 = 16 << 20;
 
 /// What becomes of each file, and what is said of those that cannot be read.
 ///
@@ -177,63 +175,9 @@ fn looks_ours(text: &str) -> bool {
 /// # Errors
 /// If the file cannot be read, or has none, or several and no number says which.
 pub(crate) fn one_document(path: &Path, number: Option<usize>) -> Result<Value, String> {
-    let told = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
-    let text = read(path).map_err(|error| told(&error))?;
-    let contents = contents(path, &text, true).map_err(|error| told(&error.reason))?;
-    let found = &contents.documents;
-    let chosen = match (number, found.as_slice()) {
-        (None, [one]) => Some(one),
-        (Some(number), _) => number.checked_sub(1).and_then(|at| found.get(at)),
-        (None, _) => None,
-    };
-    let Some(chosen) = chosen else {
-        return Err(match found.len() {
-            0 => told(&"has no document"),
-            many => told(&format_args!("has {many} documents; --number says which")),
-        });
-    };
-    serde_json::from_slice(&chosen.document).map_err(|error| told(&error))
-}
-
-/// The text of a file; of standard input if it is `-`.
-///
-/// # Errors
-/// If it cannot be read.
-pub(crate) fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let told = |error: io::Error| error.to_string();
-    if path == Path::new("-") {
-        let input = io::stdin().lock();
-        input.take(LARGEST + 1).read_to_end(&mut bytes)
-    } else {
-        let file = fs::File::open(path).map_err(told)?;
-        file.take(LARGEST + 1).read_to_end(&mut bytes)
-    }
-    .map_err(told)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
-        return Err(format!("has more than {} MiB", LARGEST >> 20));
-    }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
-}
-
-/// What a text has for the filter: read as its name says, or as it begins.
-pub(crate) fn contents(path: &Path, text: &str, is_named: bool) -> Result<Contents, Unreadable> {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    let is_json = match ending {
-        Some("json") => true,
-        Some("yaml" | "yml") => false,
-        _ => text.trim_start().starts_with('{'),
-    };
-    let trees: Vec<Tree> = match is_json {
-        true => vec![of_json(text)?],
-        false => of_yaml(text)?,
-    };
-    let mut contents = Contents::default();
-    for tree in &trees {
-        find(tree, (text, is_json), is_named, &mut contents);
-    }
-    contents.trees = trees;
-    Ok(contents)
+    let (found, _) = documents::one(path, number)?;
+    let read = serde_json::from_slice(&found.document);
+    read.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 impl Checked {

@@ -21,6 +21,7 @@ use portcullis::worker::WholeResponse;
 use serde_json::{Value, json};
 
 use super::check;
+use super::explained::{self, ASKS};
 use super::outcome::{Outcome, lossy, written};
 
 /// A request, in the words of curl.
@@ -78,9 +79,6 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// The field by which a request asks for what is told; nothing that a client sends.
-const ASKS: &str = "x-portcullis-explain-asked";
-
 impl ExplainArguments {
     /// What became of the request, as text; and whether it passed.
     ///
@@ -93,8 +91,7 @@ impl ExplainArguments {
         // What is told of it changes the response. So it is asked for apart.
         let mut outcome = self.judge(&document, &request)?;
         if let Value::Object(members) = &mut document {
-            let asked = json!({ "header": ASKS, "addresses": ["0.0.0.0/0", "::/0"] });
-            members.insert("explain".to_owned(), asked);
+            members.insert("explain".to_owned(), explained::block());
         }
         outcome.told = self.judge(&document, &request)?.told;
         let passed = outcome.edits.is_some();

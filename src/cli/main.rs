@@ -1,20 +1,21 @@
 //! The command `portcullis`: what can be done with a document without a proxy.
 //!
-//! [`tree`] reads JSON and YAML with places, [`find`] looks for documents in it, [`mod@check`] has the engine compile them,
-//! and [`report`] writes what it says; [`explain`] takes a request through the engine on the memory host.
+//! [`portcullis_cases`] reads JSON and YAML with places and looks for documents in it, [`mod@check`] has the engine compile
+//! them, and [`report`] writes what it says; [`explain`] takes a request through the engine on the memory host.
 
 mod audit;
 mod check;
+mod diff;
 mod explain;
-mod find;
+mod explained;
 mod import;
+mod inspect;
 mod key;
 mod outcome;
-mod place;
 mod render;
 mod report;
+mod test;
 mod token;
-mod tree;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -24,11 +25,13 @@ use clap::{Args, Parser, Subcommand};
 
 use self::audit::AuditArguments;
 use self::check::{Checked, Severity};
+use self::diff::DiffArguments;
 use self::explain::ExplainArguments;
 use self::import::ImportCommand;
 use self::key::NewKey;
 use self::render::RenderArguments;
 use self::report::Format;
+use self::test::TestArguments;
 use self::token::TokenCommand;
 
 /// Checks Portcullis documents, and makes keys for them.
@@ -58,6 +61,16 @@ enum Command {
     /// fetched: a response of another server that a policy would wait for does not come. Exit status: 0 it passes; 1 it
     /// is refused, or answered by the filter; 2 it could not be judged.
     Explain(ExplainArguments),
+    /// Run case files: requests, and what must come of them
+    ///
+    /// On the engine alone, in milliseconds: no proxy and no network. docs/testing.md says what a case file is. Exit status:
+    /// 0 all is as expected; 1 something is not; 2 a file could not be read.
+    Test(TestArguments),
+    /// Say what becomes of requests otherwise under another document
+    ///
+    /// Requests are those of case files, or are made again from records of the access log. Exit status: 0 nothing differs;
+    /// 1 something does, in the documents or in what becomes of requests; 2 something could not be read.
+    Diff(DiffArguments),
     /// Make a document of the configuration of other filters
     #[command(subcommand)]
     Import(ImportCommand),
@@ -108,12 +121,14 @@ fn main() -> ExitCode {
             let judged = arguments.run();
             judged.map(|(text, passes)| (text, u8::from(!passes)))
         }
+        Command::Diff(arguments) => arguments.run(),
+        Command::Test(arguments) => arguments.run(is_coloured()),
         Command::Import(import) => {
             let made = import.run();
             made.map(|(text, is_whole)| (text, u8::from(!is_whole)))
         }
         Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
-        Command::Token(token) => token.run().map(|text| (text, 0)),
+        Command::Token(token) => token.run(),
         Command::Key(KeyCommand::New(key)) => key.make().map(|text| (text, 0)),
     };
     let (text, status) = match done {

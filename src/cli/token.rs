@@ -12,6 +12,8 @@ use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use serde_json::{Map, Value, json};
 
+use super::inspect::Document;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Print a new private key for tokens of one's own, in PEM
@@ -20,7 +22,9 @@ pub(crate) enum TokenCommand {
     Jwks(KeyFile),
     /// Print a token, signed with ES256
     New(NewToken),
-    /// Say what a token says. Nothing is verified
+    /// Say what a token says, and with --document what a document makes of it
+    ///
+    /// Without --document nothing is verified. Exit status with it: 0 a provider takes the token; 1 none does.
     Inspect(Inspected),
 }
 
@@ -73,20 +77,23 @@ pub(crate) struct NewToken {
 pub(crate) struct Inspected {
     /// The token, with or without `Bearer `
     token: String,
+    #[command(flatten)]
+    under: Document,
 }
 
 impl TokenCommand {
-    /// What is printed.
+    /// What is printed, and the exit status.
     ///
     /// # Errors
     /// What is wrong with a word, a file, or the token.
-    pub(crate) fn run(&self) -> Result<String, String> {
-        match self {
-            Self::Key => new_key(),
-            Self::Jwks(file) => Ok(file.jwks()?.to_string() + "\n"),
-            Self::New(token) => token.make(now()),
-            Self::Inspect(inspected) => inspect(&inspected.token, now()),
-        }
+    pub(crate) fn run(&self) -> Result<(String, u8), String> {
+        let text = match self {
+            Self::Key => new_key()?,
+            Self::Jwks(file) => file.jwks()?.to_string() + "\n",
+            Self::New(token) => token.make(now())?,
+            Self::Inspect(inspected) => return inspected.run(),
+        };
+        Ok((text, 0))
     }
 }
 
@@ -188,14 +195,29 @@ impl NewToken {
     }
 }
 
+impl Inspected {
+    fn run(&self) -> Result<(String, u8), String> {
+        let token = self.token.trim();
+        let token = match token.get(..7) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("bearer ") => {
+                token.get(7..).unwrap_or(token).trim()
+            }
+            _ => token,
+        };
+        let said = inspect(token, now())?;
+        Ok(match self.under.judge(token)? {
+            None => (
+                said + "Nothing is verified here: --document says what a document makes of it.\n",
+                0,
+            ),
+            Some((judged, taken)) => (format!("{said}\n{judged}"), u8::from(!taken)),
+        })
+    }
+}
+
 /// The header and the claims, and how its times stand to the clock.
 fn inspect(token: &str, now: i64) -> Result<String, String> {
-    let token = token.trim();
-    let token = match token.get(..7) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("bearer ") => token.get(7..).unwrap_or(token),
-        _ => token,
-    };
-    let parts: Vec<&str> = token.trim().split('.').collect();
+    let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = parts[..] else {
         return Err(match parts.len() {
             5 => "it is encrypted (JWE, five parts): the filter takes signed tokens, of three".to_owned(),
@@ -242,7 +264,7 @@ fn inspect(token: &str, now: i64) -> Result<String, String> {
     }
     let shown = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
     Ok(format!(
-        "{}\n{}\n{}\nNothing is verified here: `portcullis explain` says what a document makes of it.\n",
+        "{}\n{}\n{}",
         shown(&header),
         shown(&claims),
         notes

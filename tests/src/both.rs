@@ -5,15 +5,14 @@ use std::rc::Rc;
 
 use portcullis::config::ConfigError;
 use portcullis::engine::Engine;
-use portcullis::exchange::{BodyState, Edit, FilterStateKey};
-use portcullis::headers::{HeaderName, HeaderValue, Headers};
+use portcullis::exchange::{BodyState, Edit};
+use portcullis::headers::{HeaderValue, Headers};
 use portcullis::host::{Counter, Histogram, Host};
 use portcullis::memory_host::MemoryHost;
 use portcullis::metrics::{self, ExchangeCounter, TIMINGS};
-use portcullis::pairs;
-use portcullis::pairs::Block;
-use portcullis::plan::PlannedChange;
 use portcullis::stream::{Action, ResponseHead, Stream};
+use portcullis_cases::planned;
+pub use portcullis_cases::planned::record;
 
 /// Judges the head of a request: by a plan, if one knows all of it.
 pub fn request_headers(
@@ -22,18 +21,8 @@ pub fn request_headers(
     body: BodyState,
     host: &dyn Host,
 ) -> Action {
-    let block = pairs::write(headers.iter().collect::<Vec<_>>().into_iter());
-    if let Some(refused) = stream.admit(headers.memory().max(block.capacity()), host) {
-        return refused;
-    }
-    match stream.request_by_plan(block, host) {
-        Err(_) => return stream.on_request_headers(headers, body, host),
-        Ok(Some(reply)) => return Action::Reply(reply),
-        Ok(None) => {}
-    }
-    let mut edits = Vec::new();
-    stream.planned_changes(&mut |change| edits.push(edit(change)));
-    Action::Continue(edits)
+    let judged = planned::request_headers(stream, headers, body, host);
+    judged.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Shapes the head of an answer: by the plan, if the request was judged by one that can.
@@ -43,43 +32,8 @@ pub fn response_headers(
     rest: BodyState,
     host: &dyn Host,
 ) -> ResponseHead {
-    let mut edits = Vec::new();
-    let answer = headers.and_then(|headers| {
-        let fields = headers.iter().collect::<Vec<_>>();
-        Block::of(pairs::write(fields.into_iter()))
-    });
-    let each = &mut |change: PlannedChange<'_>| edits.push(edit(change));
-    match stream.response_by_plan(answer.as_ref(), host, each) {
-        true => ResponseHead {
-            edits,
-            ..ResponseHead::default()
-        },
-        false => stream.on_response_headers(headers, rest, host),
-    }
-}
-
-/// The record of an exchange, if there is one: by the plan, if that can.
-pub fn record(stream: &Stream, host: &dyn Host) -> Option<String> {
-    let log = stream.engine()?.access_log()?;
-    let mut buffer = String::from("what stood there before");
-    match stream.record_by_plan(host, &mut buffer) {
-        true => Some(buffer),
-        false => log.record(&stream.summary(), None, host),
-    }
-}
-
-fn edit(change: PlannedChange<'_>) -> Edit {
-    let name = |name| HeaderName::parse(name).expect("a name");
-    let value = |value| HeaderValue::parse(value).expect("a value");
-    match change {
-        PlannedChange::Remove(of) => Edit::Remove(name(of)),
-        PlannedChange::Set(of, is) => Edit::Set(name(of), value(is)),
-        PlannedChange::Add(of, is) => Edit::Add(name(of), value(is)),
-        PlannedChange::FilterState(of, is) => {
-            let key = of.strip_prefix("portcullis.").expect("a name of ours");
-            Edit::FilterState(FilterStateKey::parse(key).expect("a key"), value(is))
-        }
-    }
+    let shaped = planned::response_headers(stream, headers, rest, host);
+    shaped.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Edits as a list of texts, those that are prepared among the others.

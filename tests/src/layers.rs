@@ -61,6 +61,7 @@ mod tests {
         ),
         ("portcullis-release", &[]),
         ("portcullis", &[]),
+        ("portcullis-cases", &["portcullis"]),
         ("portcullis-cli", &[]),
         ("portcullis-tests", &[]),
     ];
@@ -292,6 +293,7 @@ mod circles {
             "src/engine",
             "src/hosts/memory",
             "src/hosts/proxy-wasm",
+            "src/cases",
             "src/cli",
         ] {
             let sources = Sources::of(&repository().join(folder));
@@ -404,6 +406,7 @@ mod names {
             "src/engine",
             "src/hosts/memory",
             "src/hosts/proxy-wasm",
+            "src/cases",
             "src/cli",
         ] {
             let mut sources = Vec::new();

@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use jwt_simple::reexports::ct_codecs::{
-    Base64, Base64UrlSafe, Base64UrlSafeNoPadding, Decoder, Encoder,
-};
+use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
 use p521::ecdsa::signature::Signer as _;
 use p521::pkcs8::DecodePrivateKey as _;
-use ring::digest::{SHA256, digest};
+use portcullis_cases::keys::{Key, KeyRing, LOCAL, read_environment};
+use portcullis_cases::tokens::Mint;
+pub use portcullis_cases::tokens::{at, base64url, thumbprint};
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use ring::{hmac, signature::EcdsaSigningAlgorithm};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// A key that tests sign with.
 pub enum SigningKey {
@@ -182,6 +182,20 @@ impl SigningKey {
     }
 }
 
+impl Key for SigningKey {
+    fn jwk(&self) -> Value {
+        SigningKey::jwk(self)
+    }
+
+    fn usual_algorithm(&self) -> &'static str {
+        SigningKey::usual_algorithm(self)
+    }
+
+    fn sign(&self, algorithm: &str, message: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(SigningKey::sign(self, algorithm, message))
+    }
+}
+
 /// An uncompressed point as a JWK.
 fn ec_jwk(curve: &str, point: &[u8]) -> Value {
     let coordinates = &point[1..];
@@ -189,18 +203,38 @@ fn ec_jwk(curve: &str, point: &[u8]) -> Value {
     json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) })
 }
 
-/// Mints what a case file describes:
-///
-/// - `raw`: the token as it stands, nothing else counts;
-/// - `key`: the name of a key in `tests/keys`;
-/// - `alg`: the algorithm in the header, and to sign with where the key can;
-/// - `header`: members to add to the header; `null` takes one away;
-/// - `claims`: the payload; a string `now`, `now+N` or `now-N` becomes that second;
-/// - `payload`: the payload as text, in place of `claims`;
-/// - `tamper`: `signature` or `payload`, changed after signing;
-/// - `padding`: whether base64url is padded, in what is signed too;
-/// - `signed`: in place of a token the signature alone of that text, in which `{{now}}`, `{{now+N}}` and
-///   `{{now-N}}` become that second; with `secret`, a text, or `key`; `encoding` is `base64`, `base64url` or `hex`.
+/// The keys of `tests/keys`.
+pub struct TestKeys;
+
+impl KeyRing for TestKeys {
+    fn key(&self, _: &Path, name: &str) -> Result<Box<dyn Key>, String> {
+        // Those who issue tokens for themselves have a key of the repository here.
+        let name = match name {
+            LOCAL => "p256",
+            name if name.starts_with("local-") => "p256-other",
+            name => name,
+        };
+        Ok(Box::new(SigningKey::named(name)))
+    }
+
+    fn secret(&self, secret: &[u8]) -> Box<dyn Key> {
+        Box::new(SigningKey::Secret(secret.to_vec()))
+    }
+
+    fn environment(&self, _: &Path) -> Result<BTreeMap<String, String>, String> {
+        read_environment(&repository().join("tests/keys/environment.json"))
+    }
+}
+
+fn minting(now: u64) -> Mint<'static> {
+    Mint {
+        keys: &TestKeys,
+        case: Path::new(""),
+        now,
+    }
+}
+
+/// Mints what a case file describes, by the keys of `tests/keys`: see [`Mint::token`].
 ///
 /// # Panics
 /// When the description cannot be understood.
@@ -208,183 +242,29 @@ pub fn mint(description: &Value, now: u64) -> String {
     mint_beside(description, now, &BTreeMap::new())
 }
 
-/// As [`mint`], beside tokens that have been minted. In `header` and `claims`, at any depth,
-///
-/// - `{"$jwk": NAME}` is the public key of that name;
-/// - `{"$jkt": NAME}` is its thumbprint, RFC 7638;
-/// - `{"$ath": NAME}` is the hash of the token of that name, RFC 9449 §4.2.
+/// As [`mint`], beside tokens that have been minted.
 ///
 /// # Panics
 /// When the description cannot be understood.
 pub fn mint_beside(description: &Value, now: u64, tokens: &BTreeMap<String, String>) -> String {
-    let mut description = description.clone();
-    for part in ["header", "claims"] {
-        if let Some(members) = description.get_mut(part) {
-            *members = derived(members, tokens);
-        }
-    }
-    let description = &description;
-    if let Some(raw) = description.get("raw") {
-        return raw.as_str().expect("`raw` is a string").to_owned();
-    }
-    let key = match description.get("secret") {
-        Some(secret) => SigningKey::Secret(secret.as_str().expect("`secret` is a string").into()),
-        None => SigningKey::named(description["key"].as_str().expect("`key` names a key")),
-    };
-    match description.get("signed") {
-        Some(signed) => signature(&key, description, signed, now),
-        None => mint_with(&key, description, now),
-    }
-}
-
-/// A signature of a text, without a token around it.
-fn signature(key: &SigningKey, description: &Value, signed: &Value, now: u64) -> String {
-    let signed = at_now(signed.as_str().expect("`signed` is a string"), now);
-    let algorithm = description.get("alg").and_then(Value::as_str);
-    let algorithm = algorithm.unwrap_or(key.usual_algorithm());
-    let signature = key.sign(algorithm, signed.as_bytes());
-    match description.get("encoding").and_then(Value::as_str) {
-        None | Some("base64") => Base64::encode_to_string(&signature).expect("base64 encodes"),
-        Some("base64url") => base64url(&signature),
-        Some("hex") => signature.iter().map(|b| format!("{b:02x}")).collect(),
-        Some(other) => panic!("`encoding` is `base64`, `base64url` or `hex`, not `{other}`"),
-    }
-}
-
-/// A text with that second in the place of `{{now}}`, `{{now+N}}` and `{{now-N}}`.
-pub fn at_now(text: &str, now: u64) -> String {
-    let mut filled = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{now") {
-        let (offset, after) = after.split_once("}}").expect("`{{now` without `}}`");
-        let offset: i64 = match offset {
-            "" => 0,
-            offset => offset.parse().expect("`{{now+N}}` has a number"),
-        };
-        filled.push_str(before);
-        filled.push_str(&now.saturating_add_signed(offset).to_string());
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
+    let token = minting(now).token(description, tokens);
+    token.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// As [`mint`], with this key in place of `key`.
 pub fn mint_with(key: &SigningKey, description: &Value, now: u64) -> String {
-    let algorithm = description
-        .get("alg")
-        .map_or(key.usual_algorithm(), |name| {
-            name.as_str().expect("`alg` is a string")
-        });
-    let mut header = Map::new();
-    header.insert("alg".into(), algorithm.into());
-    header.insert("typ".into(), "JWT".into());
-    for (name, value) in description
-        .get("header")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        match value {
-            Value::Null => header.remove(name),
-            value => header.insert(name.clone(), value.clone()),
-        };
-    }
-    let payload = match description.get("payload") {
-        Some(text) => text.as_str().expect("`payload` is a string").to_owned(),
-        None => at(description.get("claims").unwrap_or(&json!({})), now).to_string(),
-    };
-    let base64url = match description.get("padding") {
-        Some(Value::Bool(true)) => padded_base64url,
-        _ => base64url,
-    };
-    let header = base64url(Value::Object(header).to_string().as_bytes());
-    let signed = format!("{header}.{}", base64url(payload.as_bytes()));
-    let mut signature = key.sign(algorithm, signed.as_bytes());
-    match description
-        .get("tamper")
-        .map(|part| part.as_str().expect("`tamper` is a string"))
-    {
-        None => {}
-        Some("signature") => signature[0] ^= 1,
-        Some("payload") => {
-            let changed = payload.replacen('}', ",\"admin\":true}", 1);
-            let signature = base64url(&signature);
-            return format!("{header}.{}.{signature}", base64url(changed.as_bytes()));
-        }
-        Some(other) => panic!("`tamper` is `signature` or `payload`, not `{other}`"),
-    }
-    format!("{signed}.{}", base64url(&signature))
+    let token = portcullis_cases::tokens::sign(key, description, now);
+    token.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Puts in what comes of keys and of other tokens.
 pub fn derived(value: &Value, tokens: &BTreeMap<String, String>) -> Value {
-    let Value::Object(members) = value else {
-        return match value {
-            Value::Array(items) => items.iter().map(|item| derived(item, tokens)).collect(),
-            other => other.clone(),
-        };
-    };
-    let name = |member: &str| members.get(member).and_then(Value::as_str);
-    match (name("$jwk"), name("$jkt"), name("$ath")) {
-        (Some(key), _, _) => {
-            let mut jwk = SigningKey::named(key).jwk();
-            for (name, value) in members.iter().filter(|(name, _)| *name != "$jwk") {
-                jwk[name] = value.clone();
-            }
-            jwk
-        }
-        (_, Some(key), _) => thumbprint(&SigningKey::named(key).jwk()).into(),
-        (_, _, Some(name)) => {
-            let token = tokens.get(name);
-            let token = token.unwrap_or_else(|| panic!("no token is named `{name}`"));
-            base64url(digest(&SHA256, token.as_bytes()).as_ref()).into()
-        }
-        _ => members
-            .iter()
-            .map(|(name, value)| (name.clone(), derived(value, tokens)))
-            .collect(),
-    }
+    let derived = minting(0).derived(value, tokens);
+    derived.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The SHA-256 thumbprint of a public key, RFC 7638 §3, in base64url.
-pub fn thumbprint(jwk: &Value) -> String {
-    // A map of serde_json has its members in the order of their names.
-    let needed = ["crv", "e", "kty", "n", "x", "y"];
-    let members: Map<String, Value> = needed
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), jwk.get(name)?.clone())))
-        .collect();
-    let text = Value::Object(members).to_string();
-    base64url(digest(&SHA256, text.as_bytes()).as_ref())
-}
-
-/// Replaces `now`, `now+N` and `now-N` at any depth.
-pub fn at(value: &Value, now: u64) -> Value {
-    match value {
-        Value::String(text) => match text.strip_prefix("now") {
-            Some("") => now.into(),
-            Some(offset) => match offset.parse::<i64>() {
-                Ok(offset) => now.saturating_add_signed(offset).into(),
-                Err(_) => text.as_str().into(),
-            },
-            None => text.as_str().into(),
-        },
-        Value::Array(items) => items.iter().map(|item| at(item, now)).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, value)| (name.clone(), at(value, now)))
-            .collect(),
-        other => other.clone(),
-    }
-}
-
-/// Base64url with padding.
-fn padded_base64url(bytes: &[u8]) -> String {
-    Base64UrlSafe::encode_to_string(bytes).expect("base64 of bytes in memory")
-}
-
-/// Base64url without padding.
-pub fn base64url(bytes: &[u8]) -> String {
-    Base64UrlSafeNoPadding::encode_to_string(bytes).expect("base64 of bytes in memory")
+/// A text with that second in the place of `{{now}}`, `{{now+N}}` and `{{now-N}}`.
+pub fn at_now(text: &str, now: u64) -> String {
+    let filled = portcullis_cases::tokens::at_now(text, now);
+    filled.unwrap_or_else(|error| panic!("{error}"))
 }

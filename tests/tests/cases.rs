@@ -9,7 +9,7 @@ use portcullis_tests::{module_path, tokens};
 
 fn cases() -> Vec<Case> {
     let folder = tokens::repository().join("tests/cases");
-    let mut cases = Case::read_all(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let mut cases = case::read_all(&folder).unwrap_or_else(|error| panic!("{error}"));
     assert!(cases.len() >= 20, "only {} case files", cases.len());
     // `make test ONLY=jwt/expired` sets it.
     if let Ok(only) = std::env::var("CASES") {

@@ -9,7 +9,7 @@ use portcullis::engine::Engine;
 use portcullis::headers::Headers;
 use portcullis::memory_host::MemoryHost;
 use portcullis::target::{Authority, Target};
-use portcullis_tests::case::Case;
+use portcullis_tests::case;
 use portcullis_tests::fuzz::{NOW, judge};
 use portcullis_tests::random::Random;
 use portcullis_tests::still::still;
@@ -67,7 +67,7 @@ fn mutate(random: &mut Random, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn no_document_panics_and_each_problem_has_a_place() {
-    let cases = Case::read_all(&repository().join("tests/cases")).unwrap();
+    let cases = case::read_all(&repository().join("tests/cases")).unwrap();
     let documents: Vec<&[u8]> = cases.iter().map(|case| case.document.as_slice()).collect();
     let mut random = Random(3);
     let (mut accepted, mut refused) = (0, 0);

@@ -1,8 +1,8 @@
 //! What is risky in a document.
 
 use super::super::check::Severity::{Error, Note, Warning};
-use super::super::tree::{Content, Tree};
 use super::{Hit, Place, Risk, walk};
+use portcullis_cases::tree::{Content, Tree};
 
 const AUDIENCE_ANY: Risk = Risk {
     id: "audience-any",

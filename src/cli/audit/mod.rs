@@ -12,7 +12,7 @@ use portcullis::engine::Engine;
 
 use super::check::{self, Checked, Finding, Severity};
 use super::report::{self, Format};
-use super::tree::Tree;
+use portcullis_cases::tree::Tree;
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArguments {
@@ -156,7 +156,7 @@ fn audited(path: &Path, is_named: bool) -> Result<Option<Checked>, String> {
     // Notes are of `check`.
     checked.findings.clear();
     let text = &checked.source.text;
-    let contents = check::contents(path, text, is_named);
+    let contents = portcullis_cases::documents::contents(path, text, is_named);
     let contents = contents.map_err(|error| format!("{}: {}", path.display(), error.reason))?;
     let mut findings = Vec::new();
     for found in &contents.documents {
@@ -206,7 +206,7 @@ fn finding(risk: &'static Risk, at: Range<usize>, pointer: Option<String>) -> Fi
 /// Walks over a value and all that is in it: pointers, names and values.
 fn walk(tree: &Tree, pointer: &str, visit: &mut dyn FnMut(&str, &str, &Tree)) {
     match &tree.content {
-        super::tree::Content::Object(members) => {
+        portcullis_cases::tree::Content::Object(members) => {
             for member in members {
                 let token = member.name.replace('~', "~0").replace('/', "~1");
                 let place = format!("{pointer}/{token}");
@@ -214,19 +214,19 @@ fn walk(tree: &Tree, pointer: &str, visit: &mut dyn FnMut(&str, &str, &Tree)) {
                 walk(&member.tree, &place, visit);
             }
         }
-        super::tree::Content::List(items) => {
+        portcullis_cases::tree::Content::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 walk(item, &format!("{pointer}/{index}"), visit);
             }
         }
-        super::tree::Content::Plain(_) | super::tree::Content::Text(_) => {}
+        portcullis_cases::tree::Content::Plain(_) | portcullis_cases::tree::Content::Text(_) => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::of_json;
+    use portcullis_cases::tree::of_json;
 
     fn found(document: &str) -> Vec<(&'static str, Place)> {
         let hits = document::look(&of_json(document).unwrap());

@@ -1,8 +1,8 @@
 //! What is risky in the configuration around a document.
 
 use super::super::check::Severity::{Error, Warning};
-use super::super::tree::{Content, Tree};
 use super::{Hit, Place, Risk};
+use portcullis_cases::tree::{Content, Tree};
 
 const PROXY_FAILS_OPEN: Risk = Risk {
     id: "proxy-fails-open",

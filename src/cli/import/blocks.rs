@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::tree::Tree;
 use super::paths::string_matcher;
 use super::probe;
 use super::reading::{Report, boolean, items, member, number, path, rest, scalar, text, texts};
+use portcullis_cases::tree::Tree;
 
 /// How many of a hundred requests something is for; rounded up. `usual`: if nothing is said.
 pub(super) fn percent(tree: Option<&Tree>, usual: u64, report: &mut Report) -> u64 {

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 
 use self::areas::{Area, Match, areas};
 use self::chain::{Chain, Effective};
-use super::super::tree::{Content, Tree};
 use super::assembly::{Access, Assembly, usable_name};
 use super::blocks;
 use super::jwt::Need;
@@ -19,6 +18,7 @@ use super::paths::Common;
 use super::rbac::{self, Known};
 use super::reading::{Report, boolean, items, member, number, text, texts};
 use super::{Output, limits, read};
+use portcullis_cases::tree::{Content, Tree};
 
 #[derive(Debug, Args)]
 pub(crate) struct EnvoyArguments {

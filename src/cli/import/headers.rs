@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::tree::Tree;
 use super::expression::{Expression, Leaf};
 use super::paths::string_matcher;
 use super::reading::{boolean, member, scalar, text};
+use portcullis_cases::tree::Tree;
 
 /// A test of texts as documents have it; none if there is no counterpart.
 pub(super) fn test(

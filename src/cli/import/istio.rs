@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::super::tree::Tree;
 use super::assembly::{Access, Assembly};
 use super::expression::Action;
 use super::jwt::Providers;
 use super::reading::{Report, entries, items, member, path, scalar, text};
 use super::{Output, limits, read};
+use portcullis_cases::tree::Tree;
 
 #[derive(Debug, Args)]
 pub(crate) struct IstioArguments {

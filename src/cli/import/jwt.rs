@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::tree::{Tree, of_json};
 use super::headers::{item, test};
 use super::paths::string_matcher;
 use super::probe;
 use super::reading::{
     Report, boolean, duration, entries, items, member, number, path, rest, text, texts,
 };
+use portcullis_cases::tree::{Tree, of_json};
 
 /// The providers of one filter.
 #[derive(Default)]

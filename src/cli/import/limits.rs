@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::tree::Tree;
 use super::blocks::percent;
 use super::reading::{Report, boolean, duration, entries, items, member, number, rest, text};
+use portcullis_cases::tree::Tree;
 
 /// A limit as the top of a document has it, with its name.
 pub(super) type NamedLimit = (String, Value);

@@ -32,10 +32,9 @@ use self::envoy::EnvoyArguments;
 use self::istio::IstioArguments;
 use self::openapi::OpenapiArguments;
 use self::reading::Report;
-use super::check;
-use super::place::Source;
 use super::report::Format;
-use super::tree::Tree;
+use portcullis_cases::place::Source;
+use portcullis_cases::tree::Tree;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportCommand {
@@ -123,8 +122,8 @@ fn probe(document: &Value) -> Result<(), String> {
 /// If it cannot be read.
 fn read(path: &Path, report: &mut Report) -> Result<Vec<Tree>, String> {
     let told = |reason: &dyn std::fmt::Display| format!("{}: {reason}", path.display());
-    let text = check::read(path).map_err(|error| told(&error))?;
-    let contents = check::contents(path, &text, false);
+    let text = portcullis_cases::documents::read(path).map_err(|error| told(&error))?;
+    let contents = portcullis_cases::documents::contents(path, &text, false);
     let source = Source {
         name: path.display().to_string(),
         text,

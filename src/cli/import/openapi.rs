@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::super::tree::Tree;
 use super::assembly::usable_name;
 use super::reading::{Report, entries, items, path, scalar, text};
 use super::{Output, probe, read};
+use portcullis_cases::tree::Tree;
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenapiArguments {

@@ -191,8 +191,8 @@ fn scalar(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::tree::of_yaml;
     use super::*;
+    use portcullis_cases::tree::of_yaml;
     use serde_json::json;
 
     #[test]

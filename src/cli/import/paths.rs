@@ -4,8 +4,8 @@ use portcullis::effort::Effort;
 use portcullis::regex::Regex;
 use serde_json::{Value, json};
 
-use super::super::tree::Tree;
 use super::reading::{member, scalar, text};
+use portcullis_cases::tree::Tree;
 
 /// A set of paths, as texts without their query.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::tree::Tree;
 use super::expression::{Action, Expression, Leaf};
 use super::headers::header;
 use super::jwt::{Providers, condition, text_item};
 use super::paths::{PathSet, of_template, of_test, string_matcher};
 use super::reading::{Report, boolean, entries, items, member, number, path, rest, text};
+use portcullis_cases::tree::Tree;
 
 /// What is known of the rest of the chain.
 pub(super) struct Known<'k> {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use serde_json::{Value, json};
 
 use super::super::check::{Checked, Finding, Severity};
-use super::super::place::Source;
 use super::super::report::{self, Format};
-use super::super::tree::{Content, Tree};
+use portcullis_cases::place::Source;
+use portcullis_cases::tree::{Content, Tree};
 
 /// What was taken of files, and what was not.
 #[derive(Default)]

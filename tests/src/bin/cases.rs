@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use portcullis_tests::case::{self, Case};
+use portcullis_tests::case;
 use portcullis_tests::envoy::Options;
 use portcullis_tests::module_path;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1) else {
-        eprintln!("usage: cases FOLDER   (see tests/cases/README.md for the format)");
+        eprintln!("usage: cases FOLDER   (see docs/testing.md for the format)");
         return ExitCode::from(2);
     };
     match run(Path::new(&folder), &module_path()) {
@@ -39,7 +39,7 @@ fn run(folder: &Path, wasm: &Path) -> Result<(usize, Vec<String>), String> {
     if !wasm.exists() {
         return Err(format!("{}: no module; run `make build`", wasm.display()));
     }
-    let cases = Case::read_all(folder)?;
+    let cases = case::read_all(folder)?;
     let count = cases.iter().map(|case| case.exchanges.len().max(1)).sum();
     Ok((
         count,

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use portcullis_tests::case::{self, Case};
+use portcullis_tests::case;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args().nth(1) else {
-        eprintln!("usage: judge FOLDER   (see tests/cases/README.md for the format)");
+        eprintln!("usage: judge FOLDER   (see docs/testing.md for the format)");
         return ExitCode::from(2);
     };
-    let cases = match Case::read_all(Path::new(&folder)) {
+    let cases = match case::read_all(Path::new(&folder)) {
         Ok(cases) => cases,
         Err(error) => {
             eprintln!("{error}");

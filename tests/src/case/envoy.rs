@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Case, Exchange, Outcome, Upstream, expect};
+use super::{Case, Exchange, Outcome, Upstream, compared};
 use crate::authorization_server::AuthorizationServer;
 use crate::client;
 use crate::envoy::{
@@ -14,6 +14,7 @@ use crate::envoy::{
     string_value, wasm_filter,
 };
 use crate::patience;
+use crate::tokens::TestKeys;
 use crate::upstream::{Arrival, Received, Upstream as Service};
 use crate::wire::{Request, Version};
 
@@ -40,10 +41,10 @@ pub fn run_all(wasm: &Path, cases: &[Case], options: &Options) -> Result<Vec<Str
         let addr = envoy
             .listener_addr(&case.name)
             .map_err(|error| error.to_string())?;
-        for (index, exchange) in case.fresh_exchanges().iter().enumerate() {
+        for (index, exchange) in case.fresh_exchanges(&TestKeys).iter().enumerate() {
             let id = format!("{}-{index}", case.name.replace('_', "-"));
             let found = match carry_out(&envoy, &service, addr, case, exchange, &id) {
-                Ok(outcome) => expect::compare(&exchange.expect, &outcome),
+                Ok(outcome) => compared(&exchange.expect, &outcome),
                 Err(error) => vec![error],
             };
             differences.extend(found.into_iter().map(|difference| {
@@ -90,7 +91,7 @@ fn case_listener(wasm: &Path, case: &Case) -> Value {
         wasm,
         configuration(&case.document, &document),
         WasmOptions {
-            environment: super::environment(),
+            environment: case.environment.clone().into_iter().collect(),
             allow_on_headers_stop_iteration: case.headers_stop_iteration,
             ..WasmOptions::default()
         },

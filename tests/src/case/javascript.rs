@@ -8,8 +8,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{Case, Exchange, Outcome, Upstream, expect, read};
-use crate::tokens::repository;
+use super::{Case, Exchange, Outcome, Upstream, compared};
+use crate::tokens::{TestKeys, repository};
 use crate::wire::{Request, Response, Version};
 
 /// Runs cases; what differs from what they expect, and how many exchanges there were.
@@ -32,7 +32,7 @@ pub fn run_all(node: &Path, wasm: &Path, cases: &[Case]) -> io::Result<(Vec<Stri
     thread::scope(|scope| {
         let writing = scope.spawn(move || -> io::Result<()> {
             for case in cases {
-                let exchanges = case.fresh_exchanges();
+                let exchanges = case.fresh_exchanges(&TestKeys);
                 writeln!(input, "{}", described(case, &exchanges))?;
                 // Whoever compares has left if nobody takes it.
                 let _ = send.send(exchanges);
@@ -89,7 +89,7 @@ fn compare(case: &Case, exchanges: &[Exchange], outcome: &Value) -> Vec<String> 
     let compared = pairs.flat_map(|(exchange, found)| {
         let differences = match found["failure"].as_str() {
             Some(failure) => vec![failure.to_owned()],
-            None => expect::compare(&exchange.expect, &outcome_of(found)),
+            None => compared(&exchange.expect, &outcome_of(found)),
         };
         let named = differences.into_iter();
         named.map(|difference| format!("{}: {difference}", exchange.name))
@@ -111,10 +111,10 @@ fn described(case: &Case, exchanges: &[Exchange]) -> Value {
     });
     json!({
         "document": text(&case.document),
-        "environment": super::environment().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        "environment": case.environment,
         "servers": servers,
         // A case may wait for its turn, and its tokens are of this moment.
-        "now": read::now(),
+        "now": portcullis_cases::now(),
         "headers_stop_iteration": case.headers_stop_iteration,
         "exchanges": exchanges.collect::<Vec<_>>(),
     })

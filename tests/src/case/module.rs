@@ -2,8 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Case, Outcome, Upstream, expect, servers};
+use portcullis_cases::answer;
+
+use super::{Case, Outcome, Upstream, compared};
 use crate::fake_host::{FakeHost, HostOptions, LogLine, StartError};
+use crate::tokens::TestKeys;
 
 /// Runs a case; what differs from what it expects.
 pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
@@ -17,7 +20,7 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
     let now_nanos = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
     let options = HostOptions {
         now_nanos,
-        environment: super::environment(),
+        environment: case.environment.clone().into_iter().collect(),
         ..HostOptions::default()
     };
     let mut host = match FakeHost::start(wasm, &case.document, options) {
@@ -44,12 +47,12 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
         host.set_cluster(&server.cluster);
     }
     let called = case.servers.clone();
-    host.set_responder(move |cluster, body| servers::answer(&called, cluster, body));
+    host.set_responder(move |cluster, body| answer(&called, cluster, body));
     host.set_headers_stop_iteration(case.headers_stop_iteration);
     host.set_foreign_function("set_envoy_filter_state", |_| (0, Vec::new()));
     host.set_property(&["source", "address"], b"192.0.2.1:40000".to_vec());
     let mut differences = Vec::new();
-    for exchange in &case.fresh_exchanges() {
+    for exchange in &case.fresh_exchanges(&TestKeys) {
         let found = match host.exchange(&exchange.request, &exchange.upstream) {
             Err(trap) => vec![format!("the module traps: {trap:?}")],
             Ok(result) => {
@@ -67,7 +70,7 @@ pub fn run(wasm: &[u8], case: &Case) -> Vec<String> {
                     upstream,
                     log: log.collect(),
                 };
-                expect::compare(&exchange.expect, &outcome)
+                compared(&exchange.expect, &outcome)
             }
         };
         differences.extend(

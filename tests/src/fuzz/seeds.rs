@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::dpop_proof::{good_proofs, odd_proofs};
 use super::token::good_tokens;
-use crate::case::Case;
+use crate::case::{self, Case};
 use crate::random::Random;
 use crate::tokens::{SigningKey, repository};
 
@@ -465,5 +465,5 @@ fn documents() -> Vec<Vec<u8>> {
 }
 
 fn cases() -> Vec<Case> {
-    Case::read_all(&repository().join("tests/cases")).expect("the cases can be read")
+    case::read_all(&repository().join("tests/cases")).expect("the cases can be read")
 }

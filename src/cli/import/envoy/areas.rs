@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::tree::Tree;
 use super::super::expression::{Expression, Leaf};
 use super::super::headers::host_name;
 use super::super::paths::{Common, PathSet};
 use super::super::reading::{Report, entries, items, member, path, text, texts};
 use super::chain::{Chain, Effective, conditions, path_of};
+use portcullis_cases::tree::Tree;
 
 /// Requests for which one configuration is in effect.
 pub(super) struct Area<'t> {

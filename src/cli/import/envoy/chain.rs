@@ -1,11 +1,11 @@
 //! A chain of filters, and what is in effect of it where routes say otherwise.
 
-use super::super::super::tree::{Content, Tree};
 use super::super::headers::header;
 use super::super::jwt::{Need, Providers};
 use super::super::paths::PathSet;
 use super::super::reading::{Report, boolean, items, member, path, rest, text};
 use super::areas::Match;
+use portcullis_cases::tree::{Content, Tree};
 
 /// Filters in their order, and who issues tokens.
 pub(super) struct Chain<'t> {

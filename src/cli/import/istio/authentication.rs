@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::tree::{Tree, of_json};
 use super::super::jwt::{Providers, claim};
 use super::super::probe;
 use super::super::reading::{Report, boolean, duration, items, member, rest, text, texts};
+use portcullis_cases::tree::{Tree, of_json};
 
 const KNOWN: [&str; 13] = [
     "issuer",

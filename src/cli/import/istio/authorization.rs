@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::tree::Tree;
 use super::super::expression::{Action, Expression, Leaf};
 use super::super::headers::{exists, host_is, item};
 use super::super::jwt::Providers;
 use super::super::paths::{PathSet, escaped, of_template, of_test};
 use super::super::rbac::{addresses, paths};
 use super::super::reading::{Report, items, member, rest, text, texts};
+use portcullis_cases::tree::Tree;
 
 /// A value of Istio: all, a text, or its beginning or end.
 enum Pattern<'v> {

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::tree::{Content, Tree, of_json, of_yaml};
+use crate::tree::{Content, Tree, of_json, of_yaml};
 
 /// A document, and how places in it are places of the file.
-pub(crate) struct Found {
+pub struct Found {
     /// What it stands in, if that is more than the file: `WasmPlugin portcullis`.
-    pub(crate) within: Option<String>,
-    pub(crate) document: Vec<u8>,
+    pub within: Option<String>,
+    pub document: Vec<u8>,
     tree: Tree,
     /// The text of the file that the tree is of, if it is a text in it.
     text: Option<Embedded>,
@@ -23,12 +23,12 @@ struct Embedded {
 
 /// What a file has for the filter.
 #[derive(Default)]
-pub(crate) struct Contents {
-    pub(crate) documents: Vec<Found>,
+pub struct Contents {
+    pub documents: Vec<Found>,
     /// All that it has.
-    pub(crate) trees: Vec<Tree>,
+    pub trees: Vec<Tree>,
     /// What can never be read by the filter, where, and why.
-    pub(crate) faults: Vec<(Range<usize>, String)>,
+    pub faults: Vec<(Range<usize>, String)>,
 }
 
 /// The type of a configuration that a filter gets as it is.
@@ -37,12 +37,12 @@ const STRUCT: &str = "google.protobuf.Struct";
 
 impl Found {
     /// The document, with places of its own.
-    pub(crate) fn tree(&self) -> &Tree {
+    pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
     /// Where a pointer of the document leads, as bytes of the file.
-    pub(crate) fn locate(&self, pointer: &str, file: &str) -> Range<usize> {
+    pub fn locate(&self, pointer: &str, file: &str) -> Range<usize> {
         let at = self.tree.locate(pointer);
         match &self.text {
             None => at,
@@ -84,12 +84,7 @@ impl Embedded {
 
 /// Finds them in what is one text of JSON, or one document of YAML, of a file. One that was named is meant to be a
 /// document, if it is not for somebody else.
-pub(crate) fn find(
-    tree: &Tree,
-    (source, is_json): (&str, bool),
-    is_named: bool,
-    contents: &mut Contents,
-) {
+pub fn find(tree: &Tree, (source, is_json): (&str, bool), is_named: bool, contents: &mut Contents) {
     if looks_like_one(tree) || (is_named && !is_of_others(tree)) {
         contents.documents.push(here(tree, None, source, is_json));
         return;

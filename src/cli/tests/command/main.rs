@@ -2,11 +2,15 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails where what it expects is not there"
 )]
 
+#[path = "../import/mod.rs"]
 mod import;
+mod testing;
+mod under;
 
 use std::fs;
 use std::io::Write as _;

@@ -3,21 +3,21 @@
 use std::ops::Range;
 
 /// A file's name and text.
-pub(crate) struct Source {
-    pub(crate) name: String,
-    pub(crate) text: String,
+pub struct Source {
+    pub name: String,
+    pub text: String,
 }
 
 /// Where something stands, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) line: usize,
+pub struct Position {
+    pub line: usize,
     /// In characters.
-    pub(crate) column: usize,
+    pub column: usize,
 }
 
 impl Source {
-    pub(crate) fn position(&self, at: usize) -> Position {
+    pub fn position(&self, at: usize) -> Position {
         let before = self.text.get(..at).unwrap_or(&self.text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let line = before.matches('\n').count() + 1;
@@ -26,7 +26,7 @@ impl Source {
     }
 
     /// The line that a place is in, without its end.
-    pub(crate) fn line(&self, at: usize) -> &str {
+    pub fn line(&self, at: usize) -> &str {
         let before = self.text.get(..at).unwrap_or(&self.text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let rest = self.text.get(start..).unwrap_or_default();
@@ -34,7 +34,7 @@ impl Source {
     }
 
     /// How many characters of its first line a range has: one at least.
-    pub(crate) fn width(&self, at: &Range<usize>) -> usize {
+    pub fn width(&self, at: &Range<usize>) -> usize {
         let shown = self.text.get(at.clone()).unwrap_or_default();
         let first = shown.lines().next().unwrap_or_default();
         first.chars().count().max(1)

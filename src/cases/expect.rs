@@ -2,12 +2,49 @@
 
 use serde_json::Value;
 
-use super::{Outcome, Upstream, grpc_status};
+use crate::{Outcome, Upstream, grpc_status};
+
+/// What is compared.
+pub(crate) const EXPECT: &[&str] = &[
+    "status",
+    "grpc_status",
+    "code",
+    "reason",
+    "problem",
+    "headers",
+    "trailers",
+    "body",
+    "upstream",
+    "log",
+];
+/// What is compared of the request that the service received.
+pub(crate) const UPSTREAM: &[&str] = &["method", "path", "body", "headers", "trailers"];
+
+/// What an outcome has that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The expectation; none if there is none at all.
+    pub field: Option<String>,
+    /// What was expected, and what came.
+    pub text: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "{field}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
 
 /// Everything that differs; nothing when all is as it must be.
-pub(super) fn compare(expect: &Value, outcome: &Outcome) -> Vec<String> {
+pub fn compare(expect: &Value, outcome: &Outcome) -> Vec<Difference> {
     let Some(expected) = expect.as_object().filter(|expected| !expected.is_empty()) else {
-        return vec!["`expect` must be an object that says something".to_owned()];
+        return vec![Difference {
+            field: None,
+            text: "`expect` must be an object that says something".to_owned(),
+        }];
     };
     let mut differences = Vec::new();
     for (name, expected) in expected {
@@ -28,9 +65,15 @@ pub(super) fn compare(expect: &Value, outcome: &Outcome) -> Vec<String> {
                 [line] => members(expected, line),
                 lines => Some(format!("{} log lines instead of one", lines.len())),
             },
-            _ => Some("is no expectation; see tests/cases/README.md".to_owned()),
+            _ => Some(format!(
+                "is no expectation; there are {}",
+                EXPECT.join(", ")
+            )),
         };
-        differences.extend(difference.map(|difference| format!("{name}: {difference}")));
+        differences.extend(difference.map(|text| Difference {
+            field: Some(name.clone()),
+            text,
+        }));
     }
     differences
 }
@@ -111,13 +154,35 @@ fn upstream(expected: &Value, found: &Upstream) -> Option<String> {
                     "body" => equal(expected, &text(&body)),
                     "headers" => headers(expected, |name| values(&fields, name)),
                     "trailers" => headers(expected, |name| values(&trailers, name)),
-                    _ => Some("is no expectation".to_owned()),
+                    _ => Some(format!(
+                        "is no expectation; there are {}",
+                        UPSTREAM.join(", ")
+                    )),
                 };
                 difference.map(|difference| format!("{name}: {difference}"))
             });
             joined(differing.collect())
         }
-        (expected, found) => Some(format!("expected {expected}, found {found:?}")),
+        (Value::Object(_) | Value::Bool(_), found) => {
+            Some(format!("expected {expected}, found {}", received(found)))
+        }
+        (Value::String(part), found) if part == "part_at_most" => {
+            Some(format!("expected {expected}, found {}", received(found)))
+        }
+        _ => Some("must be true, false, \"part_at_most\" or an object".to_owned()),
+    }
+}
+
+/// What the service received, in a word.
+fn received(found: &Upstream) -> String {
+    match found {
+        Upstream::Nothing => "that it received nothing".to_owned(),
+        Upstream::Part => "that it received a part of the request".to_owned(),
+        Upstream::Whole(request) => format!(
+            "that it received {} {}",
+            String::from_utf8_lossy(&request.method),
+            String::from_utf8_lossy(&request.path)
+        ),
     }
 }
 

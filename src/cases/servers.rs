@@ -12,13 +12,13 @@ pub struct CaseServer {
 }
 
 /// What these servers answer to a call of a cluster with that body; none if there is no such cluster.
-pub(super) fn answer(servers: &[CaseServer], cluster: &str, body: &[u8]) -> Option<Response> {
+pub fn answer(servers: &[CaseServer], cluster: &str, body: &[u8]) -> Option<Response> {
     let server = servers.iter().find(|server| server.cluster == cluster)?;
     Some(answer_of(&server.answers, body))
 }
 
 /// 404 where nothing fits.
-pub(super) fn answer_of(answers: &[(String, Response)], body: &[u8]) -> Response {
+pub(crate) fn answer_of(answers: &[(String, Response)], body: &[u8]) -> Response {
     let body = String::from_utf8_lossy(body);
     let found = answers.iter().find(|(when, _)| body.contains(when));
     found.map_or_else(

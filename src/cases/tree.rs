@@ -10,13 +10,13 @@ use serde_json::{Number, Value};
 
 /// A value, and the bytes of the file that it stands at.
 #[derive(Clone, Debug)]
-pub(crate) struct Tree {
-    pub(crate) at: Range<usize>,
-    pub(crate) content: Content,
+pub struct Tree {
+    pub at: Range<usize>,
+    pub content: Content,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
+pub enum Content {
     /// A number, a boolean or null.
     Plain(Value),
     Text(Text),
@@ -25,24 +25,24 @@ pub(crate) enum Content {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Text {
-    pub(crate) value: String,
+pub struct Text {
+    pub value: String,
     /// Whether each of its lines is a line of the file, as in a block of YAML.
-    pub(crate) is_block: bool,
+    pub is_block: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Member {
-    pub(crate) name: String,
-    pub(crate) name_at: Range<usize>,
-    pub(crate) tree: Tree,
+pub struct Member {
+    pub name: String,
+    pub name_at: Range<usize>,
+    pub tree: Tree,
 }
 
 /// Why a text is no tree, and where.
 #[derive(Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) at: usize,
-    pub(crate) reason: String,
+pub struct Unreadable {
+    pub at: usize,
+    pub reason: String,
 }
 
 /// What aliases may grow a text to.
@@ -52,7 +52,7 @@ const DEEPEST: usize = 100;
 
 impl Tree {
     /// The member of an object.
-    pub(crate) fn get(&self, name: &str) -> Option<&Tree> {
+    pub fn get(&self, name: &str) -> Option<&Tree> {
         match &self.content {
             Content::Object(members) => {
                 let member = members.iter().find(|member| member.name == name);
@@ -62,7 +62,7 @@ impl Tree {
         }
     }
 
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(&text.value),
             _ => None,
@@ -70,7 +70,7 @@ impl Tree {
     }
 
     /// The values in it.
-    pub(crate) fn children(&self) -> Vec<&Tree> {
+    pub fn children(&self) -> Vec<&Tree> {
         match &self.content {
             Content::List(items) => items.iter().collect(),
             Content::Object(members) => members.iter().map(|member| &member.tree).collect(),
@@ -79,7 +79,7 @@ impl Tree {
     }
 
     /// As JSON.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         match &self.content {
             Content::Plain(value) => value.clone(),
             Content::Text(text) => Value::String(text.value.clone()),
@@ -94,7 +94,7 @@ impl Tree {
     }
 
     /// Where an RFC 6901 pointer leads, or as far as there is something: the name of a member, or an item.
-    pub(crate) fn locate(&self, pointer: &str) -> Range<usize> {
+    pub fn locate(&self, pointer: &str) -> Range<usize> {
         let mut at = self.at.clone();
         let mut tree = self;
         for token in pointer.split('/').skip(1) {
@@ -119,7 +119,7 @@ impl Tree {
 }
 
 /// One JSON text.
-pub(crate) fn of_json(text: &str) -> Result<Tree, Unreadable> {
+pub fn of_json(text: &str) -> Result<Tree, Unreadable> {
     let depth = nesting(text);
     if depth > DEEPEST {
         return Err(Unreadable {
@@ -223,7 +223,7 @@ fn of_ast(value: ast::Value<'_>) -> Result<Tree, Unreadable> {
 }
 
 /// The documents of a YAML text: the core schema of YAML 1.2, with anchors and merge keys.
-pub(crate) fn of_yaml(text: &str) -> Result<Vec<Tree>, Unreadable> {
+pub fn of_yaml(text: &str) -> Result<Vec<Tree>, Unreadable> {
     let offsets = text.char_indices().map(|(at, _)| at).collect();
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
