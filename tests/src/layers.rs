@@ -9,7 +9,7 @@ mod tests {
 
     /// From the ground up: a crate knows those before it and no other. Those that judge requests
     /// know nothing of a proxy; hosts know the engine and do not know one another.
-    const ORDER: [(&str, &[&str]); 14] = [
+    const ORDER: [(&str, &[&str]); 15] = [
         ("portcullis-wire", &[]),
         ("portcullis-document", &["portcullis-wire"]),
         ("portcullis-formats", &["portcullis-wire"]),
