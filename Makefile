@@ -32,11 +32,11 @@ FLOOD ?= 3000000
 # What make test leaves out: suites, and formatting and clippy with LINT=no.
 BUT ?=
 LINT ?=
-# How many suites run at a time.
-AT_ONCE ?= 2
+# How many suites run at a time: some wait for what takes its time.
+AT_ONCE ?= 3
 
 .DELETE_ON_ERROR:
-.PHONY: help build run test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
+.PHONY: help build run playground test test-browser observatory servers parts check quick lint lint-native lint-crates lint-docs audit fmt cases judge cli validate token key bench worst microbench fuzz flood outcomes detection published shrink attack smoke envoy minimal image envoy-image compose-test clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
@@ -49,26 +49,31 @@ run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs t
 	@tests/side-by-side.sh 2 'envoy/build.sh' '$(AGAIN) cli'
 	@FILE="$(FILE)" envoy/run.sh
 
+# What is missing is said before anything is built.
+playground: ## try documents and requests in a browser, on the module itself, until Ctrl-C; PORT; needs Node.js 20 with npm
+	@docs/playground/build.sh packages >/dev/null
+	@envoy/build.sh
+	@folder=$$(docs/playground/build.sh $(WASM)) && exec $${NODE:-node} docs/playground/serve.mjs "$$folder" $(PORT)
+
 # The programs that suites start. A browser is sought where there are tests for it.
 SERVERS = envoy=$$(envoy/find-envoy.sh) && old=$$(envoy/find-envoy.sh $(ENVOY_OLD)) && redis=$$(tests/find-redis.sh) && prometheus=$$(tests/find-prometheus.sh) && \
 	oidc=$$(tests/find-oidc-provider.sh) && \
-	{ chromedriver= ; $(if $(filter-out browser,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
-	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc CHROMEDRIVER=$$chromedriver
+	{ chromedriver= ; $(if $(filter-out browser playground,$(firstword $(ONLY))),,chromedriver=$$(tests/find-chromium.sh) || true;) } && \
+	{ packages= ; $(if $(filter-out playground,$(firstword $(ONLY))),,packages=$$(docs/playground/build.sh packages) || true;) } && \
+	export ENVOY=$$envoy ENVOY_1_36=$$old REDIS_SERVER=$$redis PROMETHEUS=$$prometheus OIDC_PROVIDER=$$oidc CHROMEDRIVER=$$chromedriver \
+	PLAYGROUND_PACKAGES=$$packages
 
 # All of the workspace, whatever is tested: with a part of it, cargo compiles crates anew that the part has other features of.
 SUITE = $(CARGO) test --locked --workspace
-# Waiting is tested with a policy that no module that is shipped has.
-WAITS = $(SUITE) --features portcullis-engine/fault-injection --lib waiting
+# Waiting is tested with a policy that no module that is shipped has. What uses policies is compiled anew for that: no more
+# packages than give all other crates the features that they have in the workspace.
+WAITS = $(CARGO) test --locked $(addprefix -p portcullis-,engine wire schema tests) --features portcullis-engine/fault-injection --lib waiting
 # Those that take longest are begun first.
 # The smallest module is built and tested by `make minimal`.
 # BUT is those that there is no time for.
 SUITES = $(filter-out $(BUT),$(LONG) $(filter-out $(LONG) minimal,$(notdir $(basename $(wildcard tests/tests/*)))))
-LONG = fail_closed rate_limits fault_injection conformance browser cases envoy_host metrics clock remote_keys token_costs bodies
-# A new process of Envoy compiles the module before it listens, which takes most of the time of suites that start many. These
-# have the module of the same code and features that is built small. All others, among them all cases, have the one that is shipped.
-START_MANY = bodies browser cors discovery explain fail_closed gateway global_limit headers http3 https internal_redirects json_schema \
-	observability openapi otlp paths rate_limits record record_kinds remote_api_keys remote_keys revocation_lists security_events signatures websockets
-RUN_SUITE = $(if $(filter $(1),$(START_MANY)),PORTCULLIS_WASM=$(CURDIR)/$(FAULTS) )$(SUITE) --test $(1)
+LONG = fail_closed rate_limits cases observability browser playground conformance fault_injection remote_keys oidc_provider clock metrics bodies envoy_host token_costs
+RUN_SUITE = $(SUITE) --test $(1)
 
 # ONLY is the name of a test binary, with words behind it that name tests; or else a part of the names of case files.
 BINARY = $(filter $(firstword $(ONLY)),$(SUITES) command)
@@ -77,8 +82,9 @@ ONE_SUITE = $(if $(BINARY),$(SUITE) --test $(BINARY) -- $(wordlist 2,9,$(ONLY)),
 test: $(if $(ONLY),quick,parts) ## everything: lint and all suites, in two releases of Envoy, in Chromium; ONLY=record or ONLY=jwt/expired runs just that
 	@$(if $(filter fault_injection fail_closed module,$(ONLY)),envoy/build.sh with-faults,:)
 	@$(SERVERS) && export PORTCULLIS_WASM=$(CURDIR)/$(if $(ONLY),$(QUICK),$(WASM)) && \
-	$(if $(ONLY),$(ONE_SUITE),tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --test command' '$(SUITE) --doc' && \
-	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; })
+	$(if $(ONLY),$(ONE_SUITE),tests/with-envoys.sh tests/side-by-side.sh $(AT_ONCE) $(foreach suite,$(SUITES),'$(call RUN_SUITE,$(suite))') '$(SUITE) --lib --bins' '$(SUITE) --test command' '$(SUITE) --doc' && \
+	{ test -n "$$chromedriver" || echo 'NOT TESTED IN A BROWSER: there is no Chromium; make test-browser says why' >&2; } && \
+	{ test -n "$$packages" || echo 'THE PAGE OF THE PLAYGROUND IS NOT TESTED: it cannot be built; make playground says why' >&2; })
 
 # Written out in a recipe, MAKE would run it for `make -n` too.
 AGAIN = $(MAKE) --no-print-directory

@@ -20,6 +20,7 @@
 //! | [`portcullis_engine`], `src/engine` | a document compiled ([`config`], [`engine`]), an exchange on its way ([`stream`]), the [`worker`], the [`access_log`], [`metrics`] | the proxy |
 //! | `src/hosts/proxy-wasm` | the module that a proxy loads; the one crate that names the proxy's ABI | other hosts |
 //! | `src/cli` | the command `portcullis`: documents and requests without a proxy | the module |
+//! | `src/hosts/browser` | no crate: a host in JavaScript for the built module, in browsers and Node.js | the engine |
 //! | [`memory_host`], `src/hosts/memory` | a host without a proxy, for tests and tools | the engine |
 //!
 //! # From a document to an engine

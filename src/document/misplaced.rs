@@ -319,11 +319,6 @@ const MISPLACED: &[Misplaced] = &[
     ),
     within(&["requests", "per"], "sliding_window", "sliding_window"),
     within(&["on_status"], "charge", "charge"),
-    elsewhere(
-        &["percent", "percent_by"],
-        "on_limit",
-        "a limit is in force for all or, with `mode: shadow`, for nobody",
-    ),
     within(
         &["v4_prefix_mask_len", "v6_prefix_mask_len"],
         "client_address",

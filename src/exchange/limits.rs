@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::host::Host;
 
@@ -27,6 +28,10 @@ pub trait LimitRecord: Any {
 
     /// Whether it depends on the trailers of the response what stays charged.
     fn awaits_trailers(&self) -> bool;
+
+    /// Of limits that are in force for a share of requests, in the order in which they were asked about: what
+    /// records call them, and whether each was in force for this one.
+    fn shares(&self) -> &[(Rc<str>, bool)];
 
     /// How many bytes of memory it takes.
     fn memory(&self) -> usize;
@@ -77,6 +82,12 @@ impl Limits {
     pub fn awaits_trailers(&self) -> bool {
         let kept = self.kept.as_ref();
         kept.is_some_and(|kept| kept.awaits_trailers())
+    }
+
+    /// See [`LimitRecord::shares`].
+    pub fn shares(&self) -> &[(Rc<str>, bool)] {
+        let kept = self.kept.as_ref();
+        kept.map_or(&[], |kept| kept.shares())
     }
 
     /// How many bytes of memory it takes.

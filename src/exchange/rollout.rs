@@ -146,6 +146,11 @@ impl PartialRollout {
         self.by == RolloutKey::Request
     }
 
+    /// Whether it goes by who calls.
+    pub fn goes_by_caller(&self) -> bool {
+        self.by == RolloutKey::Caller
+    }
+
     /// The field by which it goes, if it does.
     pub fn header(&self) -> Option<&HeaderName> {
         match &self.by {

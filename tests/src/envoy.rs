@@ -7,6 +7,7 @@
 
 mod admin;
 mod config;
+mod depot;
 mod error;
 mod lds;
 mod locate;
@@ -14,9 +15,10 @@ mod pool;
 mod process;
 mod resources;
 
+use std::io::{Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -43,7 +45,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// standard error says where.
 #[derive(Debug)]
 pub struct Envoy {
-    process: Arc<Process>,
+    process: Process,
     admin: SocketAddr,
     version: String,
     lds: Option<Mutex<Lds>>,
@@ -69,12 +71,13 @@ pub struct Options {
     /// Every connection to something replaced ends with its next answer, instead
     /// of one after the other over the drain time.
     pub drain_at_once: bool,
-    /// Whether it may be one that earlier tests of this process have used, and goes on to the next.
+    /// Whether it may be one that earlier tests have used, and goes on to the next: of this process, or of
+    /// any under `tests/with-envoys.sh`.
     ///
     /// It takes seconds of processor time to compile the module, and each Envoy does it once. What
     /// another test has left is gone: listeners, clusters, VMs and what these share, counters and
-    /// log lines. Not for tests of memory, time, or VMs, nor for any with old connections to
-    /// replaced listeners: these live on for a second only.
+    /// log lines. Not for tests of memory or of the number of VMs, nor for any with old connections to
+    /// replaced listeners: these live on for a second only, unless `drain_time` says more.
     pub reuse: bool,
     /// Further variables of its environment.
     pub environment: Vec<(String, String)>,
@@ -160,7 +163,7 @@ impl Envoy {
     fn ready(mut process: Process, deadline: Instant) -> Result<Self, EnvoyError> {
         let admin = process.wait_until_ready(deadline)?;
         let mut envoy = Self {
-            process: Arc::new(process),
+            process,
             admin,
             version: String::new(),
             lds: None,
@@ -317,6 +320,11 @@ fn length(path: &Path) -> u64 {
 }
 
 fn read_lossy(path: &Path, mark: u64) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(bytes.get(mark as usize..).unwrap_or(&[])).into_owned()
+    let mut bytes = Vec::new();
+    // What others have written before may be much.
+    let _ = fs::File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(mark))?;
+        file.read_to_end(&mut bytes)
+    });
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -17,6 +17,7 @@ pub mod grpc;
 mod layers;
 pub mod limit_service;
 pub mod mesh;
+pub mod node;
 pub mod oidc_provider;
 pub mod pages;
 pub mod patience;

@@ -153,7 +153,7 @@ impl Mesh {
 }
 
 /// What makes labels of the parts of metrics, as it is shipped.
-fn shipped_tags() -> Value {
+pub(crate) fn shipped_tags() -> Value {
     let path = tokens::repository().join("envoy/observability/stats-tags.yaml");
     read_yaml(&path)["stats_config"].clone()
 }

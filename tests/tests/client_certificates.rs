@@ -145,7 +145,7 @@ impl Proxy {
         let clusters = vec![cluster("upstream", upstream.addr())];
         let options = Options {
             binary,
-            ..Options::default()
+            ..Options::reused()
         };
         let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
         Self {

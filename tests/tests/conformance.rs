@@ -276,7 +276,7 @@ fn through_envoy() {
     };
     let options = Options {
         concurrency: 1,
-        ..Options::default()
+        ..Options::reused()
     };
     let listeners = vec![with("auto"), with("filter")];
     let clusters = vec![cluster("upstream", upstream.addr())];

@@ -117,10 +117,10 @@ fn field<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
 
 #[test]
 fn no_proof_is_accepted_twice_whichever_worker_gets_it() {
-    const WORKERS: u32 = 3;
+    const WORKERS: u32 = 4;
     const PROOFS: usize = 20;
     const TIMES: usize = 8;
-    let mesh = Mesh::start(&document(), WORKERS, &[]);
+    let mesh = Mesh::start_reused(&document(), WORKERS, &[]);
     let bound = Bound::to("ed25519", seconds());
     let began = now();
     for number in 0..PROOFS {

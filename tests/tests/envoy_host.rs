@@ -111,7 +111,7 @@ fn assert_every_worker_guards(addr: SocketAddr) {
 
 #[test]
 fn rule_1_no_request_stops_a_worker() {
-    let (envoy, _upstream, addr) = start(&policy("api"), &Options::default());
+    let (envoy, _upstream, addr) = start(&policy("api"), &Options::reused());
     let good = token();
     let mut random = Random(7);
     for round in 0..400 {
@@ -185,7 +185,7 @@ fn rule_2_a_bad_document_stops_the_start_and_a_good_one_guards_every_worker() {
 
     let options = Options {
         concurrency: 4,
-        ..Options::default()
+        ..Options::reused()
     };
     let (envoy, _upstream, addr) = start(&policy("api"), &options);
     assert_every_worker_guards(addr);
@@ -275,7 +275,7 @@ fn rule_2_updates_lose_no_request_and_no_count_and_leave_none_unguarded() {
 fn rule_5_the_answer_is_shaped_after_the_request_head_has_gone() {
     let mut document = policy("api");
     document["defaults"] = json!({ "security_headers": { "preset": "api" } });
-    let (_envoy, upstream, addr) = start(&document, &Options::default());
+    let (_envoy, upstream, addr) = start(&document, &Options::reused());
     let authorization = format!("Bearer {}", token());
     let mut request = get(&[("authorization", &authorization), ("x-request-id", "late")]);
     request.method = b"POST".to_vec();
@@ -296,7 +296,7 @@ fn rule_8_no_line_break_reaches_a_response_header() {
     let mut document = policy("api");
     document["defaults"] = json!({ "security_headers": { "preset": "api" } });
     document["access_log"] = json!({});
-    let (_envoy, _upstream, addr) = start(&document, &Options::default());
+    let (_envoy, _upstream, addr) = start(&document, &Options::reused());
     // Every place from which a value of the client could find its way into an answer of ours.
     let mut request = get(&[
         ("x-request-id", "a%0d%0ax-evil: 1"),
@@ -319,7 +319,7 @@ fn rule_8_no_line_break_reaches_a_response_header() {
 
 #[test]
 fn rule_10_a_struct_is_refused_with_the_cure() {
-    let (envoy, _upstream, addr) = start(&policy("api"), &Options::default());
+    let (envoy, _upstream, addr) = start(&policy("api"), &Options::reused());
     let as_struct = json!({
         "@type": "type.googleapis.com/google.protobuf.Struct",
         "value": { "version": 1, "routes": [] },
@@ -366,7 +366,7 @@ fn rule_10_a_struct_is_refused_with_the_cure() {
 fn counters_tell_what_became_of_requests() {
     let options = Options {
         concurrency: 2,
-        ..Options::default()
+        ..Options::reused()
     };
     let (envoy, _upstream, addr) = start(&policy("api"), &options);
     assert_every_worker_guards(addr);
@@ -419,7 +419,7 @@ fn refuses_bodies_that_are_not_shown(options: &Options) {
 
 #[test]
 fn bodies_that_are_not_shown_are_not_let_pass() {
-    refuses_bodies_that_are_not_shown(&Options::default());
+    refuses_bodies_that_are_not_shown(&Options::reused());
 }
 
 #[test]
@@ -431,6 +431,6 @@ fn bodies_that_are_not_shown_are_not_let_pass_by_the_oldest_envoy() {
     );
     refuses_bodies_that_are_not_shown(&Options {
         binary: oldest,
-        ..Options::default()
+        ..Options::reused()
     });
 }

@@ -102,7 +102,7 @@ fn start(filters: Vec<Value>) -> (Envoy, Upstream) {
     let clusters = vec![cluster("upstream", upstream.addr())];
     let listeners = vec![listener("chain", filters, options)];
     (
-        Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap(),
+        Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap(),
         upstream,
     )
 }

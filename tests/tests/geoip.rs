@@ -62,7 +62,7 @@ fn envoy_says_where_clients_are_and_they_do_not() {
     ));
     let listeners = vec![listener("geo", filters, ListenerOptions::default())];
     let clusters = vec![cluster("upstream", service.addr())];
-    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default())
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused())
         .unwrap_or_else(|error| panic!("{error}"));
     let addr = envoy.listener_addr("geo").unwrap();
     for (client, claimed, path, expected) in [

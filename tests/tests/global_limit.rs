@@ -76,7 +76,7 @@ impl Mesh {
         change(&mut bootstrap);
         let options = Options {
             binary,
-            ..Options::default()
+            ..Options::reused()
         };
         let envoy = Envoy::start(bootstrap, &options).unwrap_or_else(|error| panic!("{error}"));
         let addr = envoy.listener_addr("api").unwrap();

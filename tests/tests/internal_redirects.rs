@@ -82,7 +82,7 @@ fn the_target_is_judged_as_if_the_client_had_asked_for_it() {
     let clusters = vec![cluster("upstream", service.addr())];
     let one = Options {
         concurrency: 1,
-        ..Options::default()
+        ..Options::reused()
     };
     let envoy = Envoy::start(bootstrap(listeners, clusters), &one).unwrap();
     let claims = json!({

@@ -222,7 +222,7 @@ fn through_envoy_in_both_modes_whole_and_in_pieces() {
     let clusters = MODES.iter().zip(&services);
     let clusters = clusters.map(|(name, service)| cluster(name, service.addr()));
     let bootstrap = bootstrap(MODES.map(filtered).to_vec(), clusters.collect());
-    let envoy = Envoy::start(bootstrap, &Options::default()).expect("Envoy starts");
+    let envoy = Envoy::start(bootstrap, &Options::reused()).expect("Envoy starts");
     let [streaming, holding] = MODES.map(|name| envoy.listener_addr(name).expect("it listens"));
     let pieces = [1, 5, 64];
     let runs = pieces.map(|count| [(streaming, count), (holding, count)]);

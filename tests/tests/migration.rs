@@ -64,7 +64,7 @@ impl Proxy {
         ];
         let options = Options {
             concurrency: 1,
-            ..Options::default()
+            ..Options::reused()
         };
         let clusters = vec![cluster("upstream", upstream.addr())];
         let envoy = Envoy::start(bootstrap(listeners, clusters), &options).expect("Envoy starts");

@@ -37,7 +37,7 @@ impl Partners {
     fn start(answer: Answer) -> Self {
         let lists = Upstream::start().unwrap();
         lists.answer_path("/list", answer);
-        let mesh = mesh::Mesh::start(&document(), 2, &[("lists", &lists)]);
+        let mesh = mesh::Mesh::start_reused(&document(), 2, &[("lists", &lists)]);
         Self { mesh, lists }
     }
 

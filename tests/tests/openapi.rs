@@ -138,7 +138,7 @@ fn through_envoy() {
     let filter = wasm_filter("api", &module_path(), document, WasmOptions::default());
     let listener = listener("api", vec![filter], ListenerOptions::default());
     let bootstrap = bootstrap(vec![listener], vec![cluster("upstream", service.addr())]);
-    let envoy = Envoy::start(bootstrap, &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap, &Options::reused()).unwrap();
     let addr = envoy.listener_addr("api").unwrap();
     for row in rows() {
         let response = client::send(addr, &row.request, TIMEOUT).unwrap();

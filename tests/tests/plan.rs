@@ -429,6 +429,22 @@ fn who_may_not_wait_is_refused_by_the_plan() {
     assert_eq!(counted(Event::RateLimited), 4);
 }
 
+#[test]
+fn a_limit_for_a_share_of_requests_is_asked() {
+    let mut document = delaying("1ms");
+    let request = good_request("alice");
+    let limit = |document: &mut Value, percent: u8| {
+        document["defaults"]["rate_limits"][0]["percent"] = json!(percent);
+    };
+    limit(&mut document, 100);
+    assert_eq!(planned(&document, &request, 3), 3, "in force for all");
+    for percent in [0, 1, 50, 99] {
+        limit(&mut document, percent);
+        // Both ways come to the same, and neither is a plan's.
+        assert_eq!(planned(&document, &request, 20), 0, "{percent}");
+    }
+}
+
 /// Documents in which answers, records and refusals read what is kept of a large head.
 fn documents_with_large_heads() -> Vec<Value> {
     let mut documents = Vec::new();

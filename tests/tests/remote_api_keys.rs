@@ -41,7 +41,7 @@ impl Mesh {
         });
         let keys = Upstream::start().unwrap();
         keys.answer_path("/store", answer);
-        let mesh = mesh::Mesh::start(&document, workers, &[("keys", &keys)]);
+        let mesh = mesh::Mesh::start_reused(&document, workers, &[("keys", &keys)]);
         Self { mesh, keys }
     }
 

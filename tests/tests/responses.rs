@@ -185,7 +185,7 @@ impl Proxy {
         let options = Options {
             concurrency: 1,
             binary,
-            ..Options::default()
+            ..Options::reused()
         };
         let envoy = Envoy::start(bootstrap, &options).expect("Envoy starts");
         Self { envoy }

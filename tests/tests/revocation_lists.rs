@@ -68,7 +68,7 @@ impl Callers {
             ..Response::default()
         };
         lists.answer_path("/introspect", Answer::Respond(response));
-        let mesh = mesh::Mesh::start(&document(), 2, &[("lists", &lists)]);
+        let mesh = mesh::Mesh::start_reused(&document(), 2, &[("lists", &lists)]);
         let token = |id: &str| {
             let claims = json!({
                 "iss": ISSUER, "aud": "orders-api", "exp": 4_102_444_800_u64, "iat": 1000,

@@ -585,7 +585,7 @@ fn a_scan_is_told_once_by_all_workers() {
     let clusters = vec![cluster("upstream", upstream.addr())];
     let options = Options {
         concurrency: 4,
-        ..Options::default()
+        ..Options::reused()
     };
     let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
     let addr = envoy.listener_addr("chain").unwrap();
@@ -645,7 +645,7 @@ fn workers_count_failures_of_a_source_together() {
     let clusters = vec![cluster("upstream", upstream.addr())];
     let options = Options {
         concurrency: 4,
-        ..Options::default()
+        ..Options::reused()
     };
     let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
     let addr = envoy.listener_addr("chain").unwrap();

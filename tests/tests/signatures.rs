@@ -75,7 +75,7 @@ fn start(listeners: Vec<Value>) -> (Envoy, Upstream) {
     let clusters = vec![cluster("upstream", upstream.addr())];
     let options = Options {
         concurrency: 1,
-        ..Options::default()
+        ..Options::reused()
     };
     (
         Envoy::start(bootstrap(listeners, clusters), &options).unwrap(),

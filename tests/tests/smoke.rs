@@ -52,7 +52,7 @@ fn it_tells_a_proxy_that_refuses_from_one_that_does_not() {
         listener(name, vec![filter], options)
     });
     let bootstrap = bootstrap(listeners.to_vec(), Vec::new());
-    let envoy = Envoy::start(bootstrap, &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap, &Options::reused()).unwrap();
     let [guarded, open] = ["guarded", "open"].map(|name| envoy.listener_addr(name).unwrap());
 
     let (status, said) = smoke(guarded, &[], "32");

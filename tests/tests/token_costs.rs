@@ -269,7 +269,7 @@ fn secrets_that_are_missing_or_too_short_are_told_of_when_the_filter_starts() {
     let listeners = vec![listener("tokens", vec![filter], ListenerOptions::default())];
     let service = Upstream::start_forgetful().unwrap();
     let clusters = vec![cluster("upstream", service.addr())];
-    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
     for line in [
         "provider some: the secret in the environment variable FORTY is too short: HS384 needs 48 bytes at least, HS512 needs 64 bytes at least; tokens of that are refused",
         "provider short: the secret in the environment variable FORTY is too short: HS512 needs 64 bytes at least. Until then",

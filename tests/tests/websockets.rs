@@ -63,7 +63,7 @@ fn forged_websockets_are_refused_in_both_versions() {
     };
     let listeners = vec![listener("guarded", vec![filter], options)];
     let clusters = vec![cluster("upstream", upstream.addr())];
-    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
     let addr = envoy.listener_addr("guarded").unwrap();
     for version in [Version::Http1, Version::Http2] {
         let forged = handshake(version, "https://evil.example");

@@ -187,7 +187,7 @@ impl Proxies {
         let clusters = MODES.iter().zip(&services);
         let clusters = clusters.map(|(name, service)| cluster(name, service.addr()));
         let bootstrap = bootstrap(MODES.map(filtered).to_vec(), clusters.collect());
-        let envoy = Envoy::start(bootstrap, &Options::default()).expect("Envoy starts");
+        let envoy = Envoy::start(bootstrap, &Options::reused()).expect("Envoy starts");
         Self { envoy, services }
     }
 

@@ -99,8 +99,9 @@ pub const MEMBERS: &[Member] = &[
     }),
     member("portcullis.rollout", |line, name, of| {
         let sampled = &of.exchange.record.sampled;
-        if !sampled.is_empty() {
-            line.structure(name, |out| verdict::rollout(out, sampled));
+        let limits = of.exchange.facts.limits.shares();
+        if !sampled.is_empty() || !limits.is_empty() {
+            line.structure(name, |out| verdict::rollout(out, sampled, limits));
         }
     }),
     named(REQUEST_ID, |line, name, of| {

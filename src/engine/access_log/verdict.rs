@@ -1,6 +1,7 @@
 //! What policies said of a request, as JSON.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use super::detail::{self, Parameters};
 use super::line;
@@ -26,9 +27,14 @@ pub(super) fn verdicts(out: &mut String, verdicts: &Verdicts) {
 }
 
 /// An object: what of a document is for a share of requests, and whether it was in force for this one.
-pub(super) fn rollout(out: &mut String, sampled: &RolloutState) {
+/// `limits`: the same of limits.
+pub(super) fn rollout(out: &mut String, sampled: &RolloutState, limits: &[(Rc<str>, bool)]) {
+    let limits = limits.iter().map(|(limit, is_in)| (&**limit, *is_in));
+    let parts = sampled
+        .in_order()
+        .map(|(part, is_in): (&str, bool)| (part, is_in));
     out.push('{');
-    for (index, (part, is_in)) in sampled.in_order().enumerate() {
+    for (index, (part, is_in)) in parts.chain(limits).enumerate() {
         let mode = if is_in { "enforced" } else { "shadow" };
         let separator = if index == 0 { "" } else { "," };
         let _ = write!(out, "{separator}\"{part}\":\"{mode}\"");

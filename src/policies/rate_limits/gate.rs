@@ -1,5 +1,6 @@
 //! Asks the limits of one stage.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::slice;
 use std::time::Duration;
@@ -38,9 +39,12 @@ pub(super) struct RouteLimit {
 
 /// All limits of a route that can be asked at one stage.
 pub(super) struct Gate {
+    /// In force for all requests, or for a share of them.
     pub(super) enforced: Vec<RouteLimit>,
-    /// In shadow mode.
+    /// In shadow mode for all requests.
     pub(super) shadow: Vec<RouteLimit>,
+    /// Whether one of those in force is so for a share of requests.
+    pub(super) has_shares: bool,
     pub(super) seed: Rc<Seed>,
     /// Whether no other gate of the route comes after it.
     pub(super) is_last: bool,
@@ -61,7 +65,8 @@ enum Lookup {
 impl Policy for Gate {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let now = nanoseconds(host.monotonic());
-        let asked = self.ask(&self.enforced, exchange, now, host);
+        let in_force = self.in_force(exchange, host);
+        let asked = self.ask(&in_force, Mode::Enforce, exchange, now, host);
         let asked = asked.and_then(|turn| match turn {
             Some(turn) => begin_wait(turn, exchange.facts, now, host).map(Some),
             None => Ok(None),
@@ -117,6 +122,7 @@ impl Policy for Gate {
         Declaration {
             counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
             minds_end_if_asked: self.enforced.iter().any(RouteLimit::delays),
+            draws: self.enforced.iter().any(|each| each.limit.rollout.draws()),
             ..Declaration::default()
         }
     }
@@ -211,14 +217,31 @@ fn give_turn_back(facts: &mut Facts, host: &dyn Host) {
 }
 
 impl Gate {
+    /// The limits that are in force for a request.
+    fn in_force(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Cow<'_, [RouteLimit]> {
+        if !self.has_shares {
+            return Cow::Borrowed(&self.enforced);
+        }
+        let is_in =
+            |each: &&RouteLimit| each.limit.rollout.mode_for(exchange, host) == Mode::Enforce;
+        Cow::Owned(self.enforced.iter().filter(is_in).cloned().collect())
+    }
+
     /// Lets a request go on that the limits in force have let pass.
     fn go_on(&self, exchange: &mut Exchange<'_>, now: u64, host: &dyn Host) -> Verdict {
         if self.is_last {
             host.count(Event::RateLimitOk.counter());
         }
+        let mut not_in_force: Vec<&RouteLimit> = Vec::new();
+        if self.has_shares {
+            let is_out =
+                |each: &&RouteLimit| each.limit.rollout.mode_for(exchange, host) == Mode::Shadow;
+            not_in_force.extend(self.enforced.iter().filter(is_out));
+        }
         // One by one: what one of them would refuse is nothing to the others.
-        for applied in &self.shadow {
-            match self.ask(slice::from_ref(applied), exchange, now, host) {
+        for applied in self.shadow.iter().chain(not_in_force) {
+            let limit = slice::from_ref(applied);
+            match self.ask(limit, Mode::Shadow, exchange, now, host) {
                 Ok(None) => {}
                 Ok(Some(turn)) => count(&turn.limit.counts.shadow_delayed),
                 Err(refusal) => exchange.shadow.push(refusal),
@@ -227,10 +250,11 @@ impl Gate {
         Verdict::Pass
     }
 
-    /// Charges all of these limits, or none. The turn that the request has to wait for, if one gives it any.
+    /// Charges all of these limits, which are in that mode for the request, or none. The turn that the request has to wait for, if one gives it any.
     fn ask(
         &self,
         limits: &[RouteLimit],
+        mode: Mode,
         exchange: &mut Exchange<'_>,
         now: u64,
         host: &dyn Host,
@@ -307,7 +331,7 @@ impl Gate {
                 }
                 LimitVerdict::Refused(state, wait) => {
                     let counts = &applied.limit.counts;
-                    count(match applied.limit.mode {
+                    count(match mode {
                         Mode::Enforce => &counts.rate_limited,
                         Mode::Shadow => &counts.shadow_denied,
                     });
@@ -331,7 +355,7 @@ impl Gate {
                 is_of_query: applied.cost.is_of_query,
                 state,
                 at: now,
-                enforced: applied.limit.mode == Mode::Enforce,
+                enforced: mode == Mode::Enforce,
             });
         }
         let Some((_, refusal)) = refusal else {

@@ -9,7 +9,9 @@ use super::key::{Caller, Key, KeyError};
 use super::limit::Missing;
 use super::named::LimitNames;
 use super::refusals;
-use super::usage::{Usage, Usages, Written};
+use super::share::LimitRollout;
+use super::shared::SharedLimits;
+use super::usage::{Usage, Written};
 use crate::owned;
 use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
@@ -28,7 +30,7 @@ pub(super) struct Global {
     pointer: Rc<str>,
     key: Key,
     missing: Missing,
-    mode: Mode,
+    rollout: LimitRollout,
     cost: u32,
     handover: Handover,
     usage: Rc<Usage>,
@@ -60,20 +62,20 @@ const COUNTING: [&str; 5] = ["tiers", "charge", "headers", "on_error", "max_entr
 const LONGEST_TEXT: usize = 256;
 
 impl Global {
-    /// Reads `key`, `missing`, `cost` and `mode`; `node` is `global`.
+    /// Reads all fields but `name`; `node` is `global`.
     pub(super) fn read(
         name: &str,
         node: &Node<'_>,
         fields: &mut Fields<'_>,
         named: &LimitNames,
-        usages: &Usages,
+        shared: &SharedLimits,
         problems: &mut Problems,
     ) -> Option<Self> {
         let key = fields
             .required("key", problems)
             .and_then(|node| Key::read(&node, named, problems));
         let missing = fields.or_default("missing", Missing::Anonymous, problems, Missing::read);
-        let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
+        let rollout = LimitRollout::read(fields, name, &shared.shares, problems);
         let cost = fields.or_default("cost", 1, problems, |node, problems| {
             u32::try_from(node.integer(problems, 1..=1_000_000_000)?).ok()
         });
@@ -87,7 +89,7 @@ impl Global {
                 "cannot stand beside `global`: whoever counts decides this",
             );
         }
-        let key = key?;
+        let (key, rollout) = (key?, rollout?);
         if key.is_empty() {
             problems.report(
                 &fields.pointer().member("key"),
@@ -98,14 +100,17 @@ impl Global {
         elsewhere.is_empty().then_some(())?;
         let mut written = Written::at(fields);
         written.identity = (key.stage() == Stage::Identity).then_some("key");
+        written
+            .remarks
+            .extend(rollout.remarks(&key, key.stage(), false));
         let usage = Rc::clone(&written.usage);
-        usages.add(written);
+        shared.usages.add(written);
         Some(Self {
             name: name.into(),
             pointer: fields.pointer().to_string().into(),
             key,
             missing: missing?,
-            mode: mode?,
+            rollout,
             cost: cost?,
             handover: handover?,
             usage,
@@ -120,7 +125,7 @@ impl Global {
     fn refusal(&self, unkeyed: KeyError) -> Refusal {
         let pointer = Rc::clone(&self.pointer);
         let detail = refusals::detail(pointer, &self.name, &self.key);
-        refusals::unkeyed(unkeyed).because(detail)
+        refusals::unkeyed(unkeyed).because(self.rollout.shared(detail))
     }
 
     /// The part of a chain that hands the key over.
@@ -159,7 +164,7 @@ impl Policy for Global {
             facts: exchange.facts,
             host,
         });
-        match (value, self.mode) {
+        match (value, self.rollout.mode_for(exchange, host)) {
             (Ok(Some(value)), Mode::Enforce) => {
                 let header = self.handover.header.clone();
                 let header = header.map(|name| Edit::Set(name, value.clone()));
@@ -179,9 +184,10 @@ impl Policy for Global {
     fn declares(&self) -> Declaration {
         let mut declared = Declaration {
             counts_claimants: self.key.has_claimed_subject(),
+            draws: self.rollout.draws(),
             ..Declaration::default()
         };
-        if self.mode == Mode::Enforce {
+        if self.rollout.mode == Mode::Enforce {
             declared
                 .owned_request_headers
                 .extend(self.handover.header.clone());

@@ -17,6 +17,7 @@ fn prefixes(written: &str, is_shared: bool) -> Vec<String> {
         section: "defaults",
         name: "each",
         counts: Rc::default(),
+        shares: &Rc::default(),
         usages: &Usages::default(),
         is_shared,
     };

@@ -21,6 +21,8 @@ pub(super) struct LimitResults {
     refusing: Option<usize>,
     /// Whether the service has got the head of the request.
     is_under_way: bool,
+    /// Of limits that are for a share of requests, whether each is in force for this one.
+    shares: Vec<(Rc<str>, bool)>,
     /// Set while it waits for its turn.
     pub(super) turn: Option<AwaitedTurn>,
 }
@@ -109,7 +111,17 @@ impl LimitRecord for LimitResults {
             .entries
             .capacity()
             .saturating_mul(size_of::<LimitResult>());
-        entries.saturating_add(size_of::<Self>())
+        let shares = self
+            .shares
+            .capacity()
+            .saturating_mul(size_of::<(Rc<str>, bool)>());
+        entries
+            .saturating_add(shares)
+            .saturating_add(size_of::<Self>())
+    }
+
+    fn shares(&self) -> &[(Rc<str>, bool)] {
+        &self.shares
     }
 }
 
@@ -117,6 +129,18 @@ impl LimitResults {
     /// Notes which one refused.
     pub(super) fn refused_by(&mut self, place: Option<usize>) {
         self.refusing = place;
+    }
+
+    /// Whether a limit that is for a share of requests is in force for this one, if that has been drawn.
+    pub(super) fn share(&self, name: &str) -> Option<bool> {
+        let mut shares = self.shares.iter();
+        let found = shares.find(|(each, _)| &**each == name);
+        found.map(|(_, is_in)| *is_in)
+    }
+
+    /// Notes that.
+    pub(super) fn note_share(&mut self, name: Rc<str>, is_in: bool) {
+        self.shares.push((name, is_in));
     }
 
     /// Takes back all that has been charged.

@@ -10,6 +10,7 @@ use super::delay::LimitDelay;
 use super::key::{Caller, Key, KeyError};
 use super::named::LimitNames;
 use super::refusals;
+use super::share::{LimitRollout, LimitShares};
 use super::spend::OnError;
 use super::table::CounterStore;
 use super::tier::{Tier, TierDraft, TierWhen, repeated};
@@ -31,7 +32,7 @@ pub(super) struct Limit {
     pub(super) tiers: Vec<Tier>,
     pub(super) cost: Cost,
     pub(super) charged: ChargedOn,
-    pub(super) mode: Mode,
+    pub(super) rollout: LimitRollout,
     pub(super) on_error: OnError,
     /// Whether requests that it has no room for wait.
     pub(super) delay: Option<LimitDelay>,
@@ -66,6 +67,8 @@ pub(super) struct LimitScope<'p> {
     pub(super) name: &'p str,
     /// Where it is counted for metrics.
     pub(super) counts: Rc<Counts>,
+    /// What is counted of limits that are for a share of requests.
+    pub(super) shares: &'p LimitShares,
     /// Takes where it stands.
     pub(super) usages: &'p Usages,
     /// Whether routes may say for themselves what a request costs.
@@ -95,7 +98,7 @@ impl Limit {
         });
         let charged = fields.or_default("charge", ChargedOn::Request, problems, ChargedOn::read);
         let cost = fields.or_default("cost", Cost::one(), problems, Cost::read);
-        let mode = fields.or_default("mode", Mode::Enforce, problems, Mode::read);
+        let rollout = LimitRollout::read(fields, place.name, place.shares, problems);
         let on_error = fields.or_default("on_error", OnError::Deny, problems, |node, problems| {
             let choices = [("deny", OnError::Deny), ("allow", OnError::Allow)];
             node.choice(problems, &choices)
@@ -169,7 +172,7 @@ impl Limit {
             tiers: tiers.collect(),
             cost,
             charged,
-            mode: mode?,
+            rollout: rollout?,
             on_error: on_error?,
             delay,
             headers: headers?,
@@ -199,15 +202,17 @@ impl Limit {
             _ => None,
         };
         if let Some(remark) = self.cost.remark() {
-            written.remarks.push(("cost", remark));
+            written.remarks.push(("cost", remark.into()));
         }
         if let Some(remark) = self.delay.as_ref().and_then(LimitDelay::remark) {
-            written.remarks.push(("on_limit", remark));
+            written.remarks.push(("on_limit", remark.into()));
         }
-        if self.mode == Mode::Shadow && self.headers != LimitHeaders::NONE {
-            written
-                .remarks
-                .push(("headers", "a limit in shadow mode shows in no header field"));
+        let is_lockout = self.charged.is_lockout();
+        let remarks = self.rollout.remarks(&self.key, self.stage(), is_lockout);
+        written.remarks.extend(remarks);
+        if self.rollout.mode == Mode::Shadow && self.headers != LimitHeaders::NONE {
+            let text = "a limit in shadow mode shows in no header field";
+            written.remarks.push(("headers", text.into()));
         }
         written
     }
@@ -248,7 +253,8 @@ impl Limit {
             Some(tier) => format!("{}/tiers/{tier}", self.pointer).into(),
             None => Rc::clone(&self.pointer),
         };
-        refusals::detail(pointer, &self.name, &self.key)
+        let detail = refusals::detail(pointer, &self.name, &self.key);
+        self.rollout.shared(detail)
     }
 
     /// When all that it asks for can be known.

@@ -28,6 +28,7 @@ mod query_cost;
 pub mod refusals;
 mod response;
 pub mod shard;
+mod share;
 mod shared;
 pub mod spend;
 pub mod table;
@@ -198,15 +199,15 @@ fn read_own(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Item> 
     let named = &LimitNames::of(context.sections);
     let problems = &mut *context.problems;
     if let Some(node) = fields.optional("global") {
-        let usages = &shared.usages;
         let name_of = name.unwrap_or_default();
-        let global = Global::read(name_of, &node, fields, named, usages, problems);
+        let global = Global::read(name_of, &node, fields, named, &shared, problems);
         return name.and(global).map(Item::Global);
     }
     let place = LimitScope {
         section: context.place,
         name: name.unwrap_or_default(),
         counts: shared.counts(name.unwrap_or_default()),
+        shares: &shared.shares,
         usages: &shared.usages,
         is_shared: false,
     };
@@ -236,7 +237,9 @@ fn parts(limits: Vec<RouteLimit>, shared: &SharedLimits) -> Vec<ChainPart> {
     let last = limits.iter().map(|applied| applied.limit.stage()).max();
     let mut parts = Vec::new();
     for mode in [Mode::Enforce, Mode::Shadow] {
-        let mut of_mode = limits.iter().filter(|applied| applied.limit.mode == mode);
+        let mut of_mode = limits
+            .iter()
+            .filter(|applied| applied.limit.rollout.may_be(mode));
         if of_mode.any(|applied| applied.cost.is_of_query) {
             parts.extend(ChainPart::only(Stage::Acceptance, QueryCost(mode)));
         }
@@ -247,9 +250,11 @@ fn parts(limits: Vec<RouteLimit>, shared: &SharedLimits) -> Vec<ChainPart> {
             .filter(|applied| applied.limit.stage() == stage);
         let (enforced, shadow): (Vec<RouteLimit>, Vec<RouteLimit>) = of_stage
             .cloned()
-            .partition(|applied| applied.limit.mode == Mode::Enforce);
+            .partition(|applied| applied.limit.rollout.mode == Mode::Enforce);
         if !enforced.is_empty() || !shadow.is_empty() {
+            let mut each = enforced.iter();
             let policy = Rc::new(Gate {
+                has_shares: each.any(|applied| applied.limit.rollout.is_partial()),
                 enforced,
                 shadow,
                 seed: shared.seed(),

@@ -13,7 +13,6 @@ use super::ledger::{LimitResult, LimitResults, standing};
 use super::limit::Limit;
 use super::refusals;
 use super::table::{Charged, CounterStore};
-use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Facts;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::limits::LimitStatus;
@@ -41,7 +40,7 @@ impl Gate {
             return None;
         };
         let is_plain = tier.when.is_none() && tier.table.is_some() && limit.key.is_plain();
-        let is_simple = limit.charged == ChargedOn::Request && limit.mode == Mode::Enforce;
+        let is_simple = limit.charged == ChargedOn::Request && limit.rollout.is_for_all();
         if !is_plain || !is_simple || cost.afterwards.is_some() || cost.is_of_query {
             return None;
         }

@@ -24,6 +24,9 @@ pub(super) struct QueryCost(pub(super) Mode);
 
 impl Policy for QueryCost {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        if !self.is_for(exchange.facts) {
+            return Verdict::Pass;
+        }
         match (exchange.facts.graphql(), exchange.body) {
             (None, BodyState::Open) => Verdict::AwaitBody(BodyNeed::Size),
             _ => self.charge(exchange.facts, host),
@@ -47,6 +50,18 @@ impl Policy for QueryCost {
 }
 
 impl QueryCost {
+    /// Whether a limit in that mode was charged for the request. For which mode that is, requests may differ.
+    fn is_for(&self, facts: &Facts) -> bool {
+        let ledger = facts.limits.kept::<LimitResults>();
+        let mut entries = ledger.into_iter().flat_map(|ledger| &ledger.entries);
+        entries.any(|entry| self.charges(entry))
+    }
+
+    fn charges(&self, entry: &LimitResult) -> bool {
+        let is_of_mode = entry.enforced == (self.0 == Mode::Enforce);
+        entry.is_of_query && is_of_mode && entry.receipt.is_some()
+    }
+
     fn charge(&self, facts: &mut Facts, host: &dyn Host) -> Verdict {
         let asked = facts.graphql().and_then(|asked| asked.as_ref().ok());
         let cost = asked.and_then(|asked| asked.cost());
@@ -74,11 +89,8 @@ impl QueryCost {
         host: &dyn Host,
     ) -> Result<(), Refusal> {
         let is_enforced = self.0 == Mode::Enforce;
-        let is_charged = |entry: &LimitResult| {
-            entry.is_of_query && entry.enforced == is_enforced && entry.receipt.is_some()
-        };
         let places = ledger.entries.iter().enumerate();
-        let charged = places.filter(|(_, entry)| is_charged(entry));
+        let charged = places.filter(|(_, entry)| self.charges(entry));
         // The limits are kept, so that what they say can be noted beside them.
         let charged: Vec<(usize, Rc<Limit>)> = charged
             .map(|(place, entry)| (place, Rc::clone(&entry.limit)))

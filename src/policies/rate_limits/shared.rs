@@ -8,6 +8,7 @@ use super::counts::Counts;
 use super::gate::RouteLimit;
 use super::limit::{Limit, LimitScope, read_name};
 use super::named::LimitNames;
+use super::share::LimitShares;
 use super::usage::Usages;
 use crate::places::{PlaceHolder, PlaceMetrics};
 use portcullis_document::{Node, Problems};
@@ -22,6 +23,8 @@ pub struct SharedLimits {
     announced: RefCell<Vec<String>>,
     pub(super) counts: RefCell<BTreeMap<String, Rc<Counts>>>,
     pub(super) usages: Usages,
+    /// What is counted of limits that are for a share of requests.
+    pub(super) shares: LimitShares,
     /// Who holds places of `concurrency`, and what is counted of them.
     places: Rc<PlaceHolder>,
     place_metrics: PlaceMetrics,
@@ -62,6 +65,7 @@ impl SharedLimits {
                 section: SECTION,
                 name,
                 counts: shared.counts(name),
+                shares: &shared.shares,
                 usages: &shared.usages,
                 is_shared: true,
             };
@@ -165,6 +169,7 @@ impl Section for SharedLimits {
             registry.ticks.push(Rc::clone(&section.places) as _);
         }
         section.show(&mut registry.gauges);
+        section.shares.show(&mut registry.gauges);
         section.place_metrics.show(&mut registry.gauges);
     }
 }

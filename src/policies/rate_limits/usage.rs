@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::share::Remark;
 use portcullis_document::{Fields, Pointer, Problems};
 use portcullis_exchange::enforcement::Mode;
 
@@ -39,7 +40,7 @@ pub(super) struct Written {
     /// Whether only refused credentials are charged.
     pub(super) needs_refusals: bool,
     /// What may not be what was meant, each with its field.
-    pub(super) remarks: Vec<(&'static str, &'static str)>,
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl Written {

@@ -5,6 +5,7 @@
 
 mod envoy;
 mod expect;
+mod javascript;
 mod module;
 mod native;
 mod read;
@@ -19,6 +20,7 @@ use crate::tokens::repository;
 use crate::wire;
 
 pub use envoy::run_all as run_all_on_envoy;
+pub use javascript::run_all as run_all_in_javascript;
 pub use module::run as run_in_module;
 pub use native::{
     answer as answer_on_engine, answer_by, planned, records as records_on_engine,

@@ -163,7 +163,7 @@ impl Minted {
     clippy::disallowed_methods,
     reason = "tokens are minted for the clock of a real proxy"
 )]
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
 }

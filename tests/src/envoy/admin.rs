@@ -10,8 +10,8 @@ use super::{Envoy, EnvoyError};
 use crate::client;
 use crate::wire::{Request, Response};
 
-/// Envoy answers from its main thread, which may be compiling a module.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Envoy answers from its main thread, which may be compiling a module on a machine that is busy.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 impl Envoy {
     /// Where the admin interface listens.

@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::resources::Resources;
 use super::{Envoy, EnvoyError, Options};
 
+const NAME: &str = "lds";
+const KIND: &str = "listener.v3.Listener";
+
 /// What Envoy made of new listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
@@ -38,14 +41,34 @@ impl Lds {
         always: Option<Value>,
         options: &Options,
     ) -> Result<Self, EnvoyError> {
-        let mut lds = Self {
-            resources: Resources::create(directory, "lds", "listener.v3.Listener")?,
+        let resources = Resources::create(directory, NAME, KIND)?;
+        let mut lds = Self::of(resources, always, options);
+        lds.write(listeners)?;
+        Ok(lds)
+    }
+
+    /// Those of an Envoy that another process has started, of the version that it has written last.
+    pub(super) fn adopt(
+        directory: &Path,
+        version: u64,
+        always: Option<Value>,
+        options: &Options,
+    ) -> Self {
+        let resources = Resources::adopt(directory, NAME, KIND, version);
+        Self::of(resources, always, options)
+    }
+
+    fn of(resources: Resources, always: Option<Value>, options: &Options) -> Self {
+        Self {
+            resources,
             always,
             concurrency: options.concurrency.into(),
             timeout: options.timeout,
-        };
-        lds.write(listeners)?;
-        Ok(lds)
+        }
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.resources.version()
     }
 
     pub(super) fn config_source(&self) -> Value {

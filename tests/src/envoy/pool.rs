@@ -1,24 +1,30 @@
-//! Envoys that tests of one process hand on to each other: the module is compiled once in each.
+//! Envoys that tests hand on to each other, those of other processes too: the module is compiled once in each.
 
+use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::config::{self, ListenerOptions, WasmOptions};
+use super::depot::{Depot, Idle};
 use super::lds::{Lds, Update};
 use super::process::{Directory, Process};
 use super::resources::Resources;
 use super::{Envoy, EnvoyError, Options, length};
+use crate::mesh::shipped_tags;
 
 /// How long one that was handed on may take to forget its last test. Another is started then.
 const FORGETTING: Duration = Duration::from_secs(20);
 /// How long what was replaced lives on, unless the test says so.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How many wait for a test at most. Each takes up some 200 MB.
+const MOST: usize = 8;
+/// The gauges that outlive VMs: each sets them, or the VM that keeps the module has its part.
+const KEPT: [&str; 3] = ["config_hash", "memory.", "build."];
 
-/// Those that wait for a test, the first of them longest.
-static IDLE: Mutex<Vec<Envoy>> = Mutex::new(Vec::new());
+const CLUSTERS: (&str, &str) = ("cds", "cluster.v3.Cluster");
 
 /// What an Envoy has that can be handed on.
 #[derive(Debug)]
@@ -42,9 +48,24 @@ pub(super) fn take(
     };
     let (clusters, fixed) = (part("clusters"), part("listeners"));
     let listeners: Vec<Value> = fixed.iter().chain(listeners).cloned().collect();
-    let module = listeners.iter().find_map(module).map(str::to_owned);
-    let kind = format!("{bootstrap} {options:?} {module:?}");
-    let mut envoy = match idle(&kind) {
+    let module = listeners.iter().find_map(module);
+    // What makes no difference to a test makes none here: it may have the Envoy of another.
+    if bootstrap["stats_config"].is_null() {
+        bootstrap["stats_config"] = shipped_tags();
+    }
+    if bootstrap["node"].is_null() {
+        bootstrap["node"] = config::bootstrap(Vec::new(), Vec::new())["node"].take();
+    }
+    let options = &Options {
+        drain_time: options.drain_time.or(Some(DRAIN)),
+        ..options.clone()
+    };
+    let alike = Options {
+        timeout: Duration::ZERO,
+        ..options.clone()
+    };
+    let kind = format!("{bootstrap} {alike:?} {module:?}");
+    let mut envoy = match idle(&kind, module.as_deref(), options)? {
         Some(envoy) => envoy,
         None => start(bootstrap, module.as_deref(), options, kind)?,
     };
@@ -61,35 +82,57 @@ pub(super) fn put(envoy: &mut Envoy) {
     let (Some(pooled), Some(lds)) = (envoy.pooled.take(), envoy.lds.take()) else {
         return;
     };
-    let is_left = lds.lock().is_ok_and(|mut lds| lds.write(&[]).is_ok());
-    if !is_left || !envoy.is_running() {
+    let (Ok(mut lds), Ok(depot)) = (lds.into_inner(), Depot::of_process()) else {
+        return;
+    };
+    if lds.write(&[]).is_err() || !envoy.is_running() {
         return;
     }
-    let next = Envoy {
-        process: Arc::clone(&envoy.process),
-        admin: envoy.admin,
-        version: envoy.version.clone(),
-        lds: Some(lds),
-        earlier: [0; 2],
-        pooled: Some(pooled),
+    let idle = Idle {
+        listeners: lds.version(),
+        clusters: pooled.clusters.version(),
+        vms: pooled.vms,
+        ..(envoy.process).idle(pooled.kind, envoy.admin, envoy.version.clone())
     };
-    let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    idle.push(next);
+    if depot.put(&idle).is_ok() {
+        envoy.process.leave();
+    }
 }
 
-fn idle(kind: &str) -> Option<Envoy> {
-    let mut envoy = {
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |envoy: &Envoy| (envoy.pooled.as_ref()).is_some_and(|it| it.kind == kind);
-        let place = idle.iter().position(is_same)?;
-        idle.remove(place)
+fn idle(kind: &str, module: Option<&str>, options: &Options) -> Result<Option<Envoy>, EnvoyError> {
+    let depot = Depot::of_process()?;
+    let Some(idle) = depot.take(|idle| idle.kind == kind) else {
+        // There is to be room for another.
+        while depot.count() >= MOST
+            && let Some(idle) = depot.take(|_| true)
+        {
+            drop(Process::adopt(&idle));
+        }
+        return Ok(None);
+    };
+    let process = Process::adopt(&idle);
+    let always = keepers(module);
+    let lds = Lds::adopt(process.path(), idle.listeners, always, options);
+    let (name, resources) = CLUSTERS;
+    let clusters = Resources::adopt(process.path(), name, resources, idle.clusters);
+    let mut envoy = Envoy {
+        process,
+        admin: idle.admin,
+        version: idle.version,
+        lds: Some(Mutex::new(lds)),
+        earlier: [0; 2],
+        pooled: Some(Pooled {
+            kind: idle.kind,
+            clusters,
+            vms: idle.vms,
+        }),
     };
     if envoy.forget().is_err() {
         // It ends here.
         envoy.pooled = None;
-        return None;
+        return Ok(None);
     }
-    Some(envoy)
+    Ok(Some(envoy))
 }
 
 /// A new one that has nothing but a VM, by which the compiled module stays.
@@ -100,22 +143,18 @@ fn start(
     kind: String,
 ) -> Result<Envoy, EnvoyError> {
     let deadline = Instant::now() + options.timeout;
-    let options = Options {
-        drain_time: options.drain_time.or(Some(DRAIN)),
-        ..options.clone()
-    };
     let directory = Directory::create()?;
     config::with_admin(&mut bootstrap);
-    let always = module.map(|module| keeper(Path::new(module)));
-    let lds = Lds::create(directory.path(), &[], always, &options)?;
-    let mut clusters = Resources::create(directory.path(), "cds", "cluster.v3.Cluster")?;
+    let lds = Lds::create(directory.path(), &[], keepers(module), options)?;
+    let (name, resources) = CLUSTERS;
+    let mut clusters = Resources::create(directory.path(), name, resources)?;
     clusters.write([].iter())?;
     bootstrap["dynamic_resources"] = json!({
         "lds_config": lds.config_source(),
         "cds_config": clusters.config_source(),
     });
-    let mut process = Process::spawn(directory, &bootstrap, &options)?;
-    process.end_with_us()?;
+    let mut process = Process::spawn(directory, &bootstrap, options)?;
+    process.end_with(Depot::of_process()?)?;
     let mut envoy = Envoy::ready(process, deadline)?;
     lds.wait_for_first(&envoy, deadline)?;
     envoy.lds = Some(Mutex::new(lds));
@@ -126,6 +165,10 @@ fn start(
         vms,
     });
     Ok(envoy)
+}
+
+fn keepers(module: Option<&str>) -> Option<Value> {
+    module.map(|module| keeper(Path::new(module)))
 }
 
 /// A listener whose filter has a name space of its own and lets everything pass.
@@ -147,14 +190,21 @@ fn keeper(module: &Path) -> Value {
     config::listener("keeper", vec![filter], direct)
 }
 
-/// The file of the first module in a piece of configuration.
-fn module(config: &Value) -> Option<&str> {
-    let here = config.pointer("/vm_config/code/local/filename");
-    here.and_then(Value::as_str).or_else(|| match config {
+/// The file of the first module in a piece of configuration, or in a file that it names.
+fn module(config: &Value) -> Option<String> {
+    let text = |pointer: &str| config.pointer(pointer).and_then(Value::as_str);
+    if let Some(module) = text("/vm_config/code/local/filename") {
+        return Some(module.to_owned());
+    }
+    if let Some(discovered) = text("/path_config_source/path") {
+        let discovered = fs::read(discovered).ok()?;
+        return module(&serde_json::from_slice(&discovered).ok()?);
+    }
+    match config {
         Value::Object(members) => members.values().find_map(module),
         Value::Array(elements) => elements.iter().find_map(module),
         _ => None,
-    })
+    }
 }
 
 impl Envoy {
@@ -166,7 +216,22 @@ impl Envoy {
             let draining = self.stat("listener_manager.total_listeners_draining")?;
             Ok((draining == 0 && self.vms()? <= kept).then_some(()))
         })?;
-        self.admin_post("/reset_counters").map(|_| ())
+        self.admin_post("/reset_counters")?;
+        // What a VM has left in a gauge that all share would be a part of what the next one says.
+        let stats = self.stats()?;
+        let ours = |name: &str| {
+            name.strip_prefix("wasmcustom.portcullis.")
+                .map(str::to_owned)
+        };
+        let left = stats.iter().filter(|(_, value)| **value > 0);
+        let mut left = left.filter_map(|(name, _)| ours(name));
+        match left.find(|name| !KEPT.iter().any(|kept| name.starts_with(kept))) {
+            Some(name) => Err(EnvoyError::Unexpected {
+                what: "gauge that a test has left",
+                body: name,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn vms(&self) -> Result<u64, EnvoyError> {

@@ -1,15 +1,17 @@
 //! The process and its directory.
 
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use serde_json::Value;
 
+use super::depot::{Depot, Idle};
 use super::{EnvoyError, Options, POLL, admin, locate, read_lossy};
 
 /// How long Envoy may take to end by itself.
@@ -21,7 +23,11 @@ const TICKS: u64 = 100;
 
 /// A directory of its own below the system's temporary one, removed with this.
 #[derive(Debug)]
-pub(super) struct Directory(PathBuf);
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Whether another process has it now.
+    is_left: AtomicBool,
+}
 
 impl Directory {
     pub(super) fn create() -> Result<Self, EnvoyError> {
@@ -31,36 +37,49 @@ impl Directory {
             let name = format!("portcullis-envoy-{}-{count}", std::process::id());
             let path = std::env::temp_dir().join(name);
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self(path)),
+                Ok(()) => return Ok(Self::of(path)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(cannot("create a directory")(error)),
             }
         }
     }
 
+    fn of(path: PathBuf) -> Self {
+        Self {
+            path,
+            is_left: AtomicBool::new(false),
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("Envoy's log is in {}", self.0.display());
+        if *self.is_left.get_mut() {
             return;
         }
-        let _ = fs::remove_dir_all(&self.0);
+        if thread::panicking() {
+            eprintln!("Envoy's log is in {}", self.path.display());
+            return;
+        }
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
 /// Envoy itself.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Mutex<Child>,
+    /// None if another process has started it.
+    child: Option<Mutex<Child>>,
     pid: u32,
+    /// When it was started, as its system counts.
+    started: u64,
     directory: Directory,
-    /// Ends it when this process has ended, if it may outlive its test.
-    guard: Option<Child>,
+    /// The process that ends it when nobody can use it any more, if it may outlive its test.
+    guard: Option<u32>,
 }
 
 impl Process {
@@ -107,25 +126,62 @@ impl Process {
         let child = command.spawn().map_err(cannot("start Envoy"))?;
         Ok(Self {
             pid: child.id(),
-            child: Mutex::new(child),
+            started: started(child.id()).unwrap_or_default(),
+            child: Some(Mutex::new(child)),
             directory,
             guard: None,
         })
     }
 
-    /// From now on it ends with this process at the latest, and its directory goes.
-    pub(super) fn end_with_us(&mut self) -> Result<(), EnvoyError> {
+    /// One that another test has left, which may be one of another process.
+    pub(super) fn adopt(idle: &Idle) -> Self {
+        Self {
+            child: None,
+            pid: idle.pid,
+            started: idle.started,
+            directory: Directory::of(idle.directory.clone()),
+            guard: idle.guard,
+        }
+    }
+
+    /// From now on it ends with the depot at the latest, and its directory goes.
+    pub(super) fn end_with(&mut self, depot: &Depot) -> Result<(), EnvoyError> {
         // What it reads ends when nobody holds the other end of the pipe any more.
-        let script = "read -r _; kill -TERM $1; rm -rf $2";
+        let script = "read -r _ <\"$3\"; kill -TERM $1; rm -rf \"$2\" ${4+\"$4\"}";
         let guard = Command::new("sh")
             .args(["-c", script, "sh", &self.pid.to_string()])
             .arg(self.path())
-            .stdin(Stdio::piped())
+            .arg(depot.pipe())
+            .args(depot.own())
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // It outlives those that are ended together with this process.
+            .process_group(0)
             .spawn();
-        self.guard = Some(guard.map_err(cannot("start sh"))?);
+        self.guard = Some(guard.map_err(cannot("start sh"))?.id());
         Ok(())
+    }
+
+    /// What another process must know to [`adopt`](Self::adopt) it.
+    pub(super) fn idle(&self, kind: String, admin: SocketAddr, version: String) -> Idle {
+        Idle {
+            kind,
+            pid: self.pid,
+            started: self.started,
+            guard: self.guard,
+            directory: self.path().to_owned(),
+            admin,
+            version,
+            listeners: 0,
+            clusters: 0,
+            vms: 0,
+        }
+    }
+
+    /// Leaves it, and its directory, to whoever adopts it.
+    pub(super) fn leave(&self) {
+        self.directory.is_left.store(true, Ordering::Relaxed);
     }
 
     /// Waits until `/ready` answers 200, and returns the address of the admin interface.
@@ -159,7 +215,10 @@ impl Process {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.status().is_some()
+        match &self.child {
+            Some(_) => self.status().is_some(),
+            None => started(self.pid) != Some(self.started),
+        }
     }
 
     /// The error that says so.
@@ -225,7 +284,8 @@ impl Process {
     }
 
     fn status(&self) -> Option<ExitStatus> {
-        let mut child = self.child.lock().expect("no panic under this lock");
+        let child = self.child.as_ref()?;
+        let mut child = child.lock().expect("no panic under this lock");
         child.try_wait().ok().flatten()
     }
 
@@ -235,28 +295,47 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// SIGTERM, then SIGKILL; never to a process that has been waited for.
+    /// SIGTERM, then SIGKILL; never to a process that has been waited for, or to another of that number.
     fn drop(&mut self) {
-        if let Some(guard) = &mut self.guard {
-            let _ = guard.kill();
-            let _ = guard.wait();
+        if *self.directory.is_left.get_mut() {
+            return;
+        }
+        if let Some(guard) = self.guard {
+            signal("KILL", guard);
         }
         if self.has_ended() {
             return;
         }
-        let terminate = format!("kill -TERM {}", self.pid);
-        let _ = Command::new("sh").args(["-c", &terminate]).status();
+        signal("TERM", self.pid);
         let deadline = Instant::now() + GRACE;
         while !self.has_ended() && Instant::now() < deadline {
             thread::sleep(POLL);
         }
-        if !self.has_ended()
-            && let Ok(child) = self.child.get_mut()
-        {
-            let _ = child.kill();
-            let _ = child.wait();
+        if !self.has_ended() {
+            signal("KILL", self.pid);
+            if let Some(child) = &mut self.child
+                && let Ok(child) = child.get_mut()
+            {
+                let _ = child.wait();
+            }
         }
     }
+}
+
+fn signal(name: &str, pid: u32) {
+    let kill = format!("kill -{name} {pid} 2>/dev/null");
+    let _ = Command::new("sh").args(["-c", &kill]).status();
+}
+
+/// When the process of this number was started, unless it has ended.
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may contain anything; behind it stand fields 3, the state, and 22 of proc(5).
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let started = fields.nth(18)?.parse().ok()?;
+    (!["Z", "X"].contains(&state)).then_some(started)
 }
 
 /// The last lines of a log.

@@ -25,14 +25,23 @@ impl Resources {
         name: &str,
         kind: &'static str,
     ) -> Result<Self, EnvoyError> {
-        let resources = Self {
+        let resources = Self::adopt(directory, name, kind, 0);
+        fs::create_dir(&resources.watched).map_err(cannot("create a directory"))?;
+        Ok(resources)
+    }
+
+    /// Those of a directory that another process has created, with the version that it has written last.
+    pub(super) fn adopt(directory: &Path, name: &str, kind: &'static str, version: u64) -> Self {
+        Self {
             watched: directory.join(name),
             draft: directory.join(format!("{name}-draft.json")),
             kind,
-            version: 0,
-        };
-        fs::create_dir(&resources.watched).map_err(cannot("create a directory"))?;
-        Ok(resources)
+            version,
+        }
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
     pub(super) fn config_source(&self) -> Value {

@@ -62,7 +62,7 @@ impl Proxy {
         let options = Options {
             binary,
             concurrency: 1,
-            ..Options::default()
+            ..Options::reused()
         };
         let envoy = Envoy::start(bootstrap(listeners, clusters), &options).unwrap();
         Self {

@@ -96,7 +96,7 @@ impl Stage {
         downstream_tls(&mut listeners[0]);
         downstream_tls(&mut listeners[2]);
         let clusters = vec![cluster("upstream", upstream.addr())];
-        let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+        let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
         let browser = browser(&driver, &envoy, network).unwrap();
         Some(Self {
             browser,

@@ -30,7 +30,7 @@ fn origins_are_counted_by_what_they_may() {
     };
     let listeners = vec![guarded("refused", "refuse"), guarded("omitted", "omit")];
     let clusters = vec![cluster("upstream", upstream.addr())];
-    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap(listeners, clusters), &Options::reused()).unwrap();
     let counts = || {
         let stats = envoy.told_stats().unwrap();
         let count = |name: &str| stats.get(&format!("wasmcustom.portcullis.{name}")).copied();

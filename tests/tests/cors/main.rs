@@ -175,7 +175,7 @@ fn the_suites_hold_through_envoy() {
         listeners.collect(),
         vec![cluster("upstream", upstream.addr())],
     );
-    let envoy = Envoy::start(bootstrap, &Options::default()).unwrap();
+    let envoy = Envoy::start(bootstrap, &Options::reused()).unwrap();
     for trial in trials {
         let index = documents.binary_search(&document(&trial.cors)).unwrap();
         let addr = envoy.listener_addr(&format!("suite-{index}")).unwrap();

@@ -220,7 +220,7 @@ fn metrics_of_a_document(wanted: impl Fn(Aggregation) -> bool) -> Vec<String> {
         "versions": { "in": [{ "header": "api-version" }], "known": { "v7": { "sunset": 1 } } },
         "routes": [{ "name": "all", "percent": 50, "match": {}, "jwt": { "provider": "corp" },
             "payload": { "max_bytes": 1, "percent": 50 }, "rate_limits": [{
-            "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" },
+            "name": "each", "key": [], "sliding_window": { "requests": 1, "per": "1s" }, "percent": 50,
         }], "concurrency": { "name": "each", "key": [], "max": 1 }, "access": { "rules": [{ "name": "some", "action": "allow" }] } }],
     });
     let engine = Engine::compile(document.to_string().as_bytes());

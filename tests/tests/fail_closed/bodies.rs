@@ -1,5 +1,7 @@
 //! Bodies within what the document allows, made of as many values as they can hold.
 
+use std::time::Duration;
+
 use portcullis_tests::client;
 use portcullis_tests::envoy::ListenerOptions;
 use portcullis_tests::upstream::Answer;
@@ -23,6 +25,8 @@ fn setting(workers: u32) -> Setting {
             per_connection_buffer_limit_bytes: Some(80 << 20),
             ..ListenerOptions::default()
         },
+        drain: Duration::from_secs(1),
+        reuse: true,
         ..Setting::new(workers, Delivery::Lds)
     }
 }

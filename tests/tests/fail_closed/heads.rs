@@ -35,7 +35,7 @@ fn refused_and_alive(binary: Option<PathBuf>) {
     let options = Options {
         concurrency: 1,
         binary,
-        ..Options::default()
+        ..Options::reused()
     };
     let envoy = Envoy::start(bootstrap(vec![listener], clusters), &options).unwrap();
     let addr = envoy.listener_addr("in").unwrap();

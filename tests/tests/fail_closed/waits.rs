@@ -475,6 +475,7 @@ fn every_wait_ends_as_it_should(binary: Option<PathBuf>) {
     let proxy = Proxy::start(binary);
     answers(&proxy);
     bodies(&proxy);
+    a_body_that_began_during_the_wait_may_be_slow(&proxy);
     clients_that_leave(&proxy);
     more_than_may_wait(&proxy);
     an_update(&proxy);
@@ -498,9 +499,7 @@ fn every_wait_ends_as_it_should_on_the_oldest_envoy_at_hand() {
 
 /// A piece that came during the wait says that the proxy shows bodies of held heads: the rest may
 /// take longer than the filter otherwise waits for a sign of that.
-#[test]
-fn a_body_that_began_during_the_wait_may_be_slow() {
-    let proxy = Proxy::start(None);
+fn a_body_that_began_during_the_wait_may_be_slow(proxy: &Proxy) {
     let mut stream = TcpStream::connect(proxy.addr("body-held")).unwrap();
     let head = "POST /hold-slow HTTP/1.1\r\nhost: a.example\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
     stream.write_all(head.as_bytes()).unwrap();

@@ -93,7 +93,7 @@ fn a_sample_through_envoy() {
     };
     let clusters = vec![cluster("upstream", service.addr())];
     let bootstrap = bootstrap(MODES.map(filtered).to_vec(), clusters);
-    let envoy = Envoy::start(bootstrap, &Options::default()).expect("Envoy starts");
+    let envoy = Envoy::start(bootstrap, &Options::reused()).expect("Envoy starts");
     let addrs = MODES.map(|name| envoy.listener_addr(name).expect("it listens"));
     let mut sent = 0;
     let mut wrong = Vec::new();

@@ -289,7 +289,7 @@ impl Mesh {
         let upstream = Upstream::start().expect("a port");
         let bootstrap = bootstrap(vec![], vec![cluster("upstream", upstream.addr())]);
         let listeners = [listener];
-        let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::default())
+        let envoy = Envoy::start_with_lds(bootstrap, &listeners, &Options::reused())
             .unwrap_or_else(|error| panic!("{error}"));
         let addr = envoy.listener_addr("gateway").expect("the listener");
         Self {

@@ -203,15 +203,22 @@ fn two_filters_of_one_name_in_one_chain_both_hold() {
 
 #[test]
 fn old_and_new_numbers_both_hold_while_a_listener_drains() {
-    for (before, after) in [
+    // What is replaced goes on for as long as the test.
+    let bootstrap = bootstrap(Vec::new(), Vec::new());
+    let envoy = Envoy::start_with_lds(bootstrap, &[], &Options::default()).unwrap();
+    for (number, (before, after)) in [
         (bucket(10), window(10, HOUR)),
         (window(10, HOUR), bucket(10)),
         (bucket(10), bucket(12)),
-    ] {
-        let of = |rule: &Value| answering("one", vec![filter(&document(rule), "", "")]);
-        // What is replaced goes on for as long as the test.
-        let bootstrap = bootstrap(Vec::new(), Vec::new());
-        let envoy = Envoy::start_with_lds(bootstrap, &[of(&before)], &Options::default()).unwrap();
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Each pair counts in a name space of its own.
+        let vm_id = format!("pair-{number}");
+        let of = |rule: &Value| answering("one", vec![filter(&document(rule), &vm_id, "")]);
+        let started = envoy.update_listeners(&[of(&before)]);
+        assert!(matches!(started, Ok(Update::Accepted)), "{started:?}");
         let mut old = Connection::new(envoy.listener_addr("one").unwrap());
         let ask =
             |connection: &mut Connection| connection.send(&request(&[]), PATIENCE).unwrap().status;

@@ -139,7 +139,7 @@ fn four_workers_are_exact() {
 
 #[test]
 fn a_new_document_under_load_gives_nothing_away() {
-    let proxy = Proxy::start(2, &limits(&json!([])));
+    let proxy = Proxy::start_alone(2, &limits(&json!([])));
     let batches = load(&proxy, |proxy| {
         for round in 0..3 {
             let more = json!([{

@@ -37,6 +37,15 @@ impl Proxy {
     fn start(workers: u32, limits: &Value) -> Self {
         let options = Options {
             concurrency: workers,
+            ..Options::reused()
+        };
+        Self::start_with(&options, Vec::new(), &limited(limits))
+    }
+
+    /// The same in an Envoy of its own: for memory, and for listeners that live on when they are replaced.
+    fn start_alone(workers: u32, limits: &Value) -> Self {
+        let options = Options {
+            concurrency: workers,
             ..Options::default()
         };
         Self::start_with(&options, Vec::new(), &limited(limits))

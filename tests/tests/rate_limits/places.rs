@@ -58,10 +58,19 @@ fn listening(module: &Path, document: &Value) -> Value {
 
 impl PlacesProxy {
     pub(crate) fn start(workers: u32, document: &Value, responds: bool) -> Self {
+        Self::start_in(Options::reused(), workers, document, responds)
+    }
+
+    /// In an Envoy of its own, whose VMs may trap and whose old listeners live on.
+    fn start_alone(workers: u32, document: &Value) -> Self {
+        Self::start_in(Options::default(), workers, document, false)
+    }
+
+    fn start_in(options: Options, workers: u32, document: &Value, responds: bool) -> Self {
         let service = NotingService::start(responds);
         let options = Options {
             concurrency: workers,
-            ..Options::default()
+            ..options
         };
         let bootstrap = bootstrap(Vec::new(), vec![cluster("upstream", service.addr)]);
         let listeners = [listening(&module_path(), document)];
@@ -130,7 +139,7 @@ fn four_workers_have_exactly_as_many_under_way_as_may_be() {
 /// What is under way under one document counts under the next.
 #[test]
 fn a_new_document_gives_no_places_away() {
-    let proxy = PlacesProxy::start(2, &document(3, &json!({}), &json!([])), false);
+    let proxy = PlacesProxy::start_alone(2, &document(3, &json!({}), &json!([])));
     let (held, _) = proxy.fill(10, 3);
     assert_eq!(held.len(), 3);
     let more = json!([{ "name": "more", "match": { "path": { "exact": "/more" } }, "open": true }]);
@@ -155,7 +164,7 @@ fn a_new_document_gives_no_places_away() {
 /// Nobody gives back what a VM held that is gone: it lapses.
 #[test]
 fn what_a_vm_held_that_trapped_lapses() {
-    let proxy = PlacesProxy::start(1, &document(2, &json!({}), &json!([])), false);
+    let proxy = PlacesProxy::start_alone(1, &document(2, &json!({}), &json!([])));
     let module = trapping(proxy.envoy.directory());
     let update = listening(&module, &document(2, &json!({}), &json!([])));
     let update = proxy.envoy.update_listeners(&[update]);

@@ -107,7 +107,7 @@ fn use_up(addr: SocketAddr) {
 #[test]
 fn new_code_under_load_gives_nothing_away() {
     let limits = limits(&json!([]));
-    let proxy = Proxy::start(2, &limits);
+    let proxy = Proxy::start_alone(2, &limits);
     let other = rebuilt(proxy.envoy.directory());
     let direct = json!({ "route": null, "direct_response": { "status": 200 } });
     let batches = load(&proxy, |proxy| {

@@ -110,7 +110,7 @@ pub(crate) fn start(limit: Value, service: &NotingService, workers: u32) -> Prox
     listener["connection_balance_config"] = json!({ "exact_balance": {} });
     let options = Options {
         concurrency: workers,
-        ..Options::default()
+        ..Options::reused()
     };
     let clusters = vec![cluster("upstream", service.addr)];
     Proxy::start_with(&options, clusters, &listener)
@@ -124,9 +124,9 @@ pub(crate) fn gauge(proxy: &Proxy, name: &str) -> u64 {
 }
 
 const BURST: u32 = 10;
-const RATE: u32 = 100;
+const RATE: u32 = 200;
 
-/// A thousand at once, at a hundred in a second: the service gets them evenly.
+/// A thousand at once, at two hundred in a second: the service gets them evenly.
 #[test]
 fn a_burst_of_a_thousand_comes_out_even() {
     const MANY: usize = 1000;

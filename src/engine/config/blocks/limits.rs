@@ -46,8 +46,39 @@ fn what_may_not_be_meant_is_noted() {
     );
     let cost = r#", "cost": { "response_header": "x-cost" }"#;
     noted(cost, "/routes/0/rate_limits/0/cost: ", "`maximum`");
+    for (fields, place, what) in [
+        (r#", "percent": 0"#, "percent", "for nobody"),
+        (
+            r#", "percent": 5, "percent_by": "caller""#,
+            "percent_by",
+            "before it is known who calls",
+        ),
+        (
+            r#", "percent": 5, "percent_by": { "header": "x-tenant" }"#,
+            "percent_by",
+            r#""x-tenant""#,
+        ),
+        (
+            r#", "percent": 5, "percent_by": "request", "charge": { "on_status": [401] }"#,
+            "percent_by",
+            "who guesses",
+        ),
+    ] {
+        noted(fields, &format!("/routes/0/rate_limits/0/{place}: "), what);
+    }
+    let by_key = format!(
+        r#"{{ "name": "l", "key": [{{ "header": "x-api-key" }}], "percent": 5, {BUCKET} }}"#
+    );
+    let noted_of_key = notes(&by_key, "");
+    assert!(
+        noted_of_key.len() == 1 && noted_of_key[0].contains("percent: this limit is asked before"),
+        "{noted_of_key:?}"
+    );
     for fields in [
         "",
+        r#", "percent": 5"#,
+        r#", "percent": 100, "percent_by": "caller""#,
+        r#", "percent": 5, "percent_by": "address", "charge": { "on_status": [401] }"#,
         r#", "charge": { "on_status": [401] }"#,
         r#", "cost": { "response_header": "x-cost", "maximum": 9 }"#,
         r#", "headers": "both""#,
