@@ -187,6 +187,9 @@ published: ## load the published OpenAPI documents and JSON Schemas in the direc
 	@test "$(origin DIR)" != file || { echo 'which documents? make published DIR="openapi-directory schemastore/src/schemas"' >&2; exit 2; }
 	@CARGO_PROFILE_DEV_OPT_LEVEL=1 $(CARGO) run --quiet --locked -p portcullis-tests --target-dir target/published --bin published -- $(DIR)
 
+schema: ## write docs/schema, the JSON Schema of the document, from what its readers ask
+	@$(CARGO) run --quiet --locked -p portcullis-tests --bin schema
+
 shrink: ## print the OpenAPI document FILE (JSON or YAML) without what the filter does not read
 	@test -n "$(FILE)" || { echo 'which document? make shrink FILE=openapi.json' >&2; exit 2; }
 	@$(CARGO) run --quiet --locked -p portcullis-tests --bin shrink -- $(FILE)

@@ -148,6 +148,8 @@
 //! under `tests/cases/`. `docs/new-policy.md` walks through it.
 
 pub use portcullis_detect as detect;
+#[cfg(feature = "record")]
+pub use portcullis_document::record as questions;
 pub use portcullis_engine::{
     access_log, config, engine, explain, metrics, proof, record, stream, worker,
 };

@@ -14,6 +14,7 @@ mod key;
 mod outcome;
 mod render;
 mod report;
+mod shell;
 mod test;
 mod token;
 
@@ -21,7 +22,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use self::audit::AuditArguments;
 use self::check::{Checked, Severity};
@@ -31,12 +32,13 @@ use self::import::ImportCommand;
 use self::key::NewKey;
 use self::render::RenderArguments;
 use self::report::Format;
+use self::shell::{CompletionArguments, ManArguments};
 use self::test::TestArguments;
 use self::token::TokenCommand;
 
 /// Checks Portcullis documents, and makes keys for them.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version = VERSION, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -82,7 +84,19 @@ enum Command {
     /// Make API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Print the JSON Schema of the document, for editors and other tools
+    Schema,
+    /// Print what a shell completes this command with
+    Completions(CompletionArguments),
+    /// Print the manual page of this command, or of one of its commands
+    Man(ManArguments),
 }
+
+/// The version of the command, and of the format that it reads: `version` of a document.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (document format 1)");
+
+/// Held against the readers by a test.
+const SCHEMA: &str = include_str!("../../docs/schema/portcullis.schema.json");
 
 #[derive(Debug, Args)]
 struct CheckArguments {
@@ -130,6 +144,11 @@ fn main() -> ExitCode {
         Command::Render(arguments) => arguments.run().map(|text| (text, 0)),
         Command::Token(token) => token.run(),
         Command::Key(KeyCommand::New(key)) => key.make().map(|text| (text, 0)),
+        Command::Schema => Ok((SCHEMA.to_owned(), 0)),
+        Command::Completions(arguments) => {
+            arguments.run(Arguments::command()).map(|text| (text, 0))
+        }
+        Command::Man(arguments) => arguments.run(Arguments::command()).map(|text| (text, 0)),
     };
     let (text, status) = match done {
         Ok(done) => done,

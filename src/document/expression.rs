@@ -17,21 +17,25 @@ pub enum Case {
 impl Node<'_> {
     /// A regular expression of the `regex` crate: linear time, bounded when compiled.
     /// It must match the whole value, as everywhere in Envoy.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn regex(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
         self.compile_regex(problems, case, ["^(?:", ")$"])
     }
 
     /// The same, and it matches wherever it is found.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn search(&self, problems: &mut Problems, case: Case) -> Option<Regex> {
         self.compile_regex(problems, case, ["", ""])
     }
 
+    #[cfg_attr(feature = "record", track_caller)]
     fn compile_regex(
         &self,
         problems: &mut Problems,
         case: Case,
         [before, after]: [&str; 2],
     ) -> Option<Regex> {
+        ask!(self.pointer(), Pattern);
         if problems.is_full() {
             return None;
         }

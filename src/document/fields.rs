@@ -40,7 +40,9 @@ impl<'d> Fields<'d> {
 
     /// A member that may be absent. `null` is not absence.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn optional(&mut self, name: &'static str) -> Option<Node<'d>> {
+        ask!(&self.pointer, Member(name));
         self.known.push(name);
         let json = self.object.member(name)?;
         Some(Node::at(json, self.pointer.member(name)))
@@ -48,6 +50,7 @@ impl<'d> Fields<'d> {
 
     /// A member that must be there.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn required(&mut self, name: &'static str, problems: &mut Problems) -> Option<Node<'d>> {
         let node = self.optional(name);
         if node.is_none() {
@@ -58,13 +61,19 @@ impl<'d> Fields<'d> {
     }
 
     /// Notes that none of these members is there. One that seems to be meant is the problem then.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn lacks(&mut self, names: &[&str], problems: &mut Problems, reason: impl fmt::Display) {
         self.note_lack(names, problems, &reason);
     }
 
     #[cold]
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     fn note_lack(&mut self, names: &[&str], problems: &mut Problems, reason: &dyn fmt::Display) {
+        ask!(
+            &self.pointer,
+            Lacks(names.iter().map(|name| (*name).to_owned()).collect())
+        );
         if !self.misnames(names, problems) {
             let reason = reason.to_string();
             problems.report(&self.pointer, &reason);
@@ -93,6 +102,7 @@ impl<'d> Fields<'d> {
     }
 
     /// A member read by `read`, or `default` when it is absent; `None` when it is there and wrong.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn or_default<T>(
         &mut self,
         name: &'static str,
@@ -108,7 +118,9 @@ impl<'d> Fields<'d> {
 
     /// Reports every member that nobody asked for.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn deny_unknown(self, problems: &mut Problems) {
+        ask!(&self.pointer, Closed);
         let known = |name: &str| self.known.contains(&name) || self.reported.contains(&name);
         for (name, _) in self.object.iter().filter(|(name, _)| !known(name)) {
             if problems.is_full() {

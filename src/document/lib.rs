@@ -8,6 +8,14 @@
 //!
 //! Nothing here knows what a document may say.
 
+/// Notes a question for who wants to know what readers ask; nothing without the feature `record`.
+macro_rules! ask {
+    ($place:expr, $question:ident $($details:tt)?) => {
+        #[cfg(feature = "record")]
+        crate::record::note($place, || crate::record::Question::$question $($details)?);
+    };
+}
+
 pub mod expression;
 pub mod fields;
 pub mod foreign;
@@ -17,6 +25,8 @@ mod left_out;
 pub mod misplaced;
 pub mod node;
 pub mod problem;
+#[cfg(feature = "record")]
+pub mod record;
 pub mod units;
 
 pub use expression::Case;

@@ -39,7 +39,9 @@ impl<'d> Node<'d> {
     }
 
     /// The value.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn json(&self) -> &'d Json {
+        ask!(&self.pointer, Raw);
         self.json
     }
 
@@ -49,7 +51,9 @@ impl<'d> Node<'d> {
     }
 
     /// Whether it is `off`. YAML 1.1 reads an unquoted `off` as `false`, so that counts as well.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn is_off(&self) -> bool {
+        ask!(&self.pointer, Off);
         matches!(self.json, Json::Bool(false)) || self.json.as_str() == Some("off")
     }
 
@@ -72,7 +76,9 @@ impl<'d> Node<'d> {
 
     /// The members of an object.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn fields(&self, problems: &mut Problems) -> Option<Fields<'d>> {
+        ask!(&self.pointer, Object);
         match self.json {
             Json::Object(object) => Some(Fields::of(object, self.pointer.clone())),
             _ => self.expected(problems, "an object"),
@@ -81,6 +87,7 @@ impl<'d> Node<'d> {
 
     /// The same of one in whose place words stand as well: all that can, as a message says it.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn fields_or(&self, problems: &mut Problems, what: &str) -> Option<Fields<'d>> {
         match self.json {
             Json::Object(_) => self.fields(problems),
@@ -90,6 +97,7 @@ impl<'d> Node<'d> {
 
     /// The same of one for which people write something shorter: what to write in place of that.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn object(&self, problems: &mut Problems, instead: &str) -> Option<Fields<'d>> {
         match self.json {
             Json::String(_) | Json::Array(_) | Json::Bool(_) | Json::Number(_) => {
@@ -104,7 +112,9 @@ impl<'d> Node<'d> {
 
     /// The members of an object whose names the operator chooses.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn members(&self, problems: &mut Problems) -> Option<Vec<(&'d str, Node<'d>)>> {
+        ask!(&self.pointer, Map);
         match self.json {
             Json::Object(object) => {
                 let entry = |(name, json): (&'d str, &'d Json)| {
@@ -124,6 +134,7 @@ impl<'d> Node<'d> {
 
     /// The items of an array in which somebody may write secrets: what stands in its place is not quoted.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn items_unquoted(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
         match self.json {
             Json::Array(_) => self.items(problems),
@@ -133,7 +144,9 @@ impl<'d> Node<'d> {
 
     /// The items of an array.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn items(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
+        ask!(&self.pointer, Items);
         match self.json {
             Json::Array(items) => {
                 let item = |(index, json)| Node {
@@ -151,6 +164,7 @@ impl<'d> Node<'d> {
     }
 
     /// An array with at least one item, each read by `read`. All items are read, even when some fail.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn list<T>(
         &self,
         problems: &mut Problems,
@@ -165,6 +179,7 @@ impl<'d> Node<'d> {
     }
 
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     fn some_items(&self, problems: &mut Problems) -> Option<Vec<Node<'d>>> {
         let items = self.items(problems)?;
         if items.is_empty() {
@@ -176,7 +191,9 @@ impl<'d> Node<'d> {
 
     /// A string.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn text(&self, problems: &mut Problems) -> Option<&'d str> {
+        ask!(&self.pointer, Text);
         match self.json {
             Json::String(text) => Some(text),
             _ => self.expected(problems, "a string"),
@@ -185,6 +202,7 @@ impl<'d> Node<'d> {
 
     /// A string that is not empty.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn non_empty(&self, problems: &mut Problems) -> Option<&'d str> {
         let text = self.text(problems)?;
         if text.is_empty() {
@@ -196,7 +214,9 @@ impl<'d> Node<'d> {
 
     /// A boolean.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
+        ask!(&self.pointer, Boolean);
         match self.json {
             Json::Bool(value) => Some(*value),
             _ => self.expected(problems, "true or false"),
@@ -205,7 +225,9 @@ impl<'d> Node<'d> {
 
     /// A whole number within `range`.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn integer(&self, problems: &mut Problems, range: RangeInclusive<u64>) -> Option<u64> {
+        ask!(&self.pointer, Integer(*range.start(), *range.end()));
         let value = match self.json {
             Json::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
             _ => return self.expected(problems, "a whole number"),
@@ -224,6 +246,7 @@ impl<'d> Node<'d> {
     }
 
     /// One of a closed set of names.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn choice<T: Copy>(&self, problems: &mut Problems, choices: &[(&str, T)]) -> Option<T> {
         let name = |place: usize| choices.get(place).map(|(name, _)| *name);
         let place = self.place_in(problems, &name)?;
@@ -231,6 +254,7 @@ impl<'d> Node<'d> {
     }
 
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     fn place_in<'n>(
         &self,
         problems: &mut Problems,
@@ -238,6 +262,10 @@ impl<'d> Node<'d> {
     ) -> Option<usize> {
         let written = self.text(problems)?;
         let names: Vec<&str> = (0..usize::MAX).map_while(name).collect();
+        ask!(
+            &self.pointer,
+            Names(names.iter().map(|name| (*name).to_owned()).collect())
+        );
         let found = names.iter().position(|name| *name == written);
         if found.is_none() {
             let names = names.iter().copied();
@@ -254,6 +282,7 @@ impl<'d> Node<'d> {
     /// A status of HTTP within `range`, or the name of a class of `classes`, as `"5xx"`, with the first of
     /// its statuses. Whether it is a class.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn status(
         &self,
         problems: &mut Problems,
@@ -272,7 +301,9 @@ impl<'d> Node<'d> {
 
     /// A duration: a whole number and `ms`, `s`, `m` or `h`, at most a year.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn duration(&self, problems: &mut Problems) -> Option<Duration> {
+        ask!(&self.pointer, Duration);
         const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
         let parsed = match self.json {
             Json::String(text) => duration(text).filter(|duration| *duration <= LONGEST),
@@ -289,7 +320,9 @@ impl<'d> Node<'d> {
 
     /// A number of bytes: a whole number, or one with `B`, `KiB` or `MiB`.
     #[inline(never)]
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn bytes(&self, problems: &mut Problems) -> Option<u64> {
+        ask!(&self.pointer, Bytes);
         const LARGEST: u64 = 1 << 31;
         let parsed = match self.json {
             Json::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
@@ -308,6 +341,7 @@ impl<'d> Node<'d> {
 
     /// The size of something that is read whole, with what is made of it: it has to fit into a
     /// worker's memory.
+    #[cfg_attr(feature = "record", track_caller)]
     pub fn bytes_read(&self, problems: &mut Problems) -> Option<u64> {
         const LARGEST: u64 = 16 << 20;
         let size = self.bytes(problems)?;

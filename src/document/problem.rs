@@ -278,6 +278,37 @@ impl Pointer {
         self.step(Token::Item(index))
     }
 
+    /// How many steps it is from the root, if it lies on a way or beyond its end.
+    #[cfg(feature = "record")]
+    pub(crate) fn along(&self, way: &[crate::record::Step]) -> Option<usize> {
+        use crate::record::Step as Known;
+        let Some(step) = &self.last else {
+            return Some(0);
+        };
+        let depth = step.before.along(way)?;
+        let is_next = match (way.get(depth), &step.token) {
+            (None, _) => true,
+            (Some(Known::Member(name)), Token::Member(own)) => name == own,
+            (Some(Known::Item(index)), Token::Item(own)) => index == own,
+            (Some(_), _) => false,
+        };
+        is_next.then(|| depth.saturating_add(1))
+    }
+
+    /// The way from the root.
+    #[cfg(feature = "record")]
+    pub(crate) fn steps(&self) -> Vec<crate::record::Step> {
+        let Some(step) = &self.last else {
+            return Vec::new();
+        };
+        let mut steps = step.before.steps();
+        steps.push(match &step.token {
+            Token::Member(name) => crate::record::Step::Member(name.clone()),
+            Token::Item(index) => crate::record::Step::Item(*index),
+        });
+        steps
+    }
+
     #[inline(never)]
     fn step(&self, token: Token) -> Self {
         Self {

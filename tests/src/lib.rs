@@ -7,6 +7,7 @@ pub mod chromium;
 pub mod client;
 pub mod conformance;
 pub mod detection;
+pub mod document_schema;
 pub mod entries;
 pub mod envoy;
 pub mod fake_host;

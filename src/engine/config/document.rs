@@ -144,6 +144,9 @@ impl Document<'_> {
         let mut fields = root.fields(problems)?;
         account(root, problems)?;
         let version = read_version(&mut fields, problems);
+        // For editors, which find there what may stand in the document.
+        let schema = fields.optional("$schema");
+        let _ = schema.and_then(|node| node.text(problems));
         let rollout = Rollout::read(&mut fields, Mode::Enforce, problems);
         let (mut sections, mut notes) = (Sections::default(), Vec::new());
         for entry in SECTIONS {

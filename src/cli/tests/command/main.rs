@@ -443,3 +443,56 @@ fn a_configuration_is_rendered_without_a_key() {
         Some(0)
     );
 }
+
+#[test]
+fn the_schema_is_printed_as_it_stands_in_the_documentation() {
+    let printed = run(&repository(), &["schema"]);
+    let path = repository().join("docs/schema/portcullis.schema.json");
+    assert_eq!(text(&printed.stdout), fs::read_to_string(path).unwrap());
+}
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let output = run(&repository(), &["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = text(&output.stdout);
+        for command in ["check", "audit", "explain", "render", "schema", "man"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let output = run(&repository(), &["completions", "cmd"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn bash_takes_the_script_and_completes() {
+    let script = text(&run(&repository(), &["completions", "bash"]).stdout);
+    let ask = "COMP_WORDS=(portcullis che); COMP_CWORD=1; _portcullis portcullis che portcullis; echo \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash")
+        .args(["-c", &format!("{script}\n{ask}")])
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout).trim(), "check");
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let page = text(&run(&repository(), &["man"]).stdout);
+    assert!(page.contains(".TH portcullis 1"), "{page}");
+    let page = text(&run(&repository(), &["man", "check"]).stdout);
+    assert!(page.contains(".TH portcullis-check 1"), "{page}");
+    assert!(page.contains("strict"), "{page}");
+    let output = run(&repository(), &["man", "nothing"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_version_names_the_format_of_documents() {
+    let printed = text(&run(&repository(), &["--version"]).stdout);
+    let expected = format!(
+        "portcullis {} (document format 1)\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(printed, expected);
+}
