@@ -16,7 +16,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::case::Case;
+use crate::case;
 use crate::pages::{fences, pages, with_published_api};
 use crate::tokens::repository;
 
@@ -28,7 +28,7 @@ pub const PATH: &str = "docs/schema/portcullis.schema.json";
 /// Every document of the cases and of the pages that is JSON: where it stands, and the document.
 pub fn documents() -> Vec<(String, Value)> {
     let folder = repository().join("tests/cases");
-    let cases = Case::read_all(Path::new(&folder)).unwrap_or_else(|error| panic!("{error}"));
+    let cases = case::read_all(Path::new(&folder)).unwrap_or_else(|error| panic!("{error}"));
     let mut documents = Vec::new();
     for case in cases {
         if let Ok(document) = serde_json::from_slice(&case.document) {
