@@ -113,10 +113,12 @@ fn walk(folder: &Path, found: &mut Vec<(PathBuf, bool)>) -> Result<(), String> {
     entries.sort();
     for path in entries {
         let ending = path.extension().and_then(|ending| ending.to_str());
+        // Templates of a Helm chart are no YAML before they are rendered.
+        let is_template = path.ends_with("templates") && folder.join("Chart.yaml").exists();
         // A link to a folder may lead to where it stands.
-        if path.is_dir() && !path.is_symlink() {
+        if path.is_dir() && !path.is_symlink() && !is_template {
             walk(&path, found)?;
-        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending)) {
+        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending)) && !path.is_dir() {
             found.push((path, false));
         }
     }

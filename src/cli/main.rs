@@ -38,7 +38,7 @@ use self::token::TokenCommand;
 
 /// Checks Portcullis documents, and makes keys for them.
 #[derive(Debug, Parser)]
-#[command(version = VERSION, arg_required_else_help = true)]
+#[command(name = "portcullis", version = VERSION, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

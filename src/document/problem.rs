@@ -70,11 +70,11 @@ const MAX_PATTERN_WORK: usize = 2_000_000;
 /// A place in the document; cheap to extend.
 #[derive(Clone, Debug, Default)]
 pub struct Pointer {
-    last: Option<Rc<Step>>,
+    last: Option<Rc<PointerStep>>,
 }
 
 #[derive(Debug)]
-struct Step {
+struct PointerStep {
     before: Pointer,
     token: Token,
 }
@@ -312,7 +312,7 @@ impl Pointer {
     #[inline(never)]
     fn step(&self, token: Token) -> Self {
         Self {
-            last: Some(Rc::new(Step {
+            last: Some(Rc::new(PointerStep {
                 before: self.clone(),
                 token,
             })),

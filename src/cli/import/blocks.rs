@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::paths::string_matcher;
-use super::probe;
+use super::probe::probe;
 use super::reading::{Report, boolean, items, member, number, path, rest, scalar, text, texts};
 use portcullis_cases::tree::Tree;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::headers::{item, test};
 use super::paths::string_matcher;
-use super::probe;
+use super::probe::probe;
 use super::reading::{
     Report, boolean, duration, entries, items, member, number, path, rest, text, texts,
 };

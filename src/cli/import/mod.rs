@@ -17,6 +17,7 @@ mod limits;
 mod openapi;
 mod output;
 mod paths;
+mod probe;
 mod rbac;
 mod reading;
 
@@ -25,12 +26,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use portcullis::engine::Engine;
-use serde_json::Value;
 
 use self::envoy::EnvoyArguments;
 use self::istio::IstioArguments;
 use self::openapi::OpenapiArguments;
+use self::probe::probe;
 use self::reading::Report;
 use super::report::Format;
 use portcullis_cases::place::Source;
@@ -102,17 +102,6 @@ impl ImportCommand {
             Notation::Yaml => output::yaml(&document),
         };
         Ok((text, is_whole))
-    }
-}
-
-/// Whether a document is valid; what is wrong with it.
-fn probe(document: &Value) -> Result<(), String> {
-    match Engine::compile(document.to_string().as_bytes()) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let problems = error.problems.iter().map(ToString::to_string);
-            Err(problems.collect::<Vec<_>>().join("; "))
-        }
     }
 }
 

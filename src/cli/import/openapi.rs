@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::assembly::usable_name;
+use super::probe::probe;
 use super::reading::{Report, entries, items, path, scalar, text};
-use super::{Output, probe, read};
+use super::{Output, read};
 use portcullis_cases::tree::Tree;
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::jwt::{Providers, claim};
-use super::super::probe;
+use super::super::probe::probe;
 use super::super::reading::{Report, boolean, duration, items, member, rest, text, texts};
 use portcullis_cases::tree::{Tree, of_json};
 
