@@ -36,7 +36,7 @@ use self::shell::{CompletionArguments, ManArguments};
 use self::test::TestArguments;
 use self::token::TokenCommand;
 
-/// Checks Portcullis documents, and makes keys for them.
+/// Checks, tests and explains Portcullis documents, and makes documents, tokens and keys.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version = VERSION, arg_required_else_help = true)]
 struct Arguments {

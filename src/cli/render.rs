@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use portcullis::engine::Engine;
@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::check;
 use super::token::KeyFile;
 
+/// What has a document put into it, unless another configuration is named.
+const BASE: &str = include_str!("../../envoy/envoy.yaml");
+
 #[derive(Debug, Args)]
 pub(crate) struct RenderArguments {
     /// The document, or a file that has one
@@ -18,9 +21,9 @@ pub(crate) struct RenderArguments {
     /// Which of several documents of the file, from 1 on
     #[arg(long, value_name = "NUMBER")]
     number: Option<usize>,
-    /// A configuration of Envoy in YAML with a document as a block of lines, such as envoy/envoy.yaml
-    #[arg(long, value_name = "FILE", default_value = "envoy/envoy.yaml")]
-    base: PathBuf,
+    /// A configuration of Envoy in YAML with a document as a block of lines, in place of envoy/envoy.yaml
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
     /// Every provider takes tokens of this key, in place of those whose keys the proxy would fetch: a private key, as
     /// `portcullis token key` prints it
     #[arg(long, value_name = "FILE")]
@@ -54,12 +57,20 @@ impl RenderArguments {
             let file = self.document.display();
             format!("{file} is not valid:\n{}", problems.join("\n"))
         })?;
-        let base = fs::read_to_string(&self.base);
-        let base = base.map_err(|error| format!("{}: {error}", self.base.display()))?;
+        let base = match &self.base {
+            None => BASE.to_owned(),
+            Some(path) => {
+                fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+        };
         let mut configuration = replaced(&base, &document).ok_or_else(|| {
+            let base = self
+                .base
+                .as_deref()
+                .unwrap_or(Path::new("envoy/envoy.yaml"));
             format!(
                 "{} has no document as a block of lines, `value: |`",
-                self.base.display()
+                base.display()
             )
         })?;
         let named = check::clusters(&document);

@@ -108,7 +108,10 @@ impl TestArguments {
             TestFormat::Text => report::text(&run, covered.as_deref(), colour),
             TestFormat::Json => report::json(&run, covered.as_deref()),
             TestFormat::Junit => report::junit(&run),
-            TestFormat::Github => report::github(&run, covered.as_deref()),
+            // A minimum alone asks for no list.
+            TestFormat::Github => {
+                report::github(&run, covered.as_deref().filter(|_| self.coverage))
+            }
         };
         let share = covered.as_deref().map_or(100.0, coverage::share);
         let is_too_little = self
@@ -119,8 +122,10 @@ impl TestArguments {
             () if run.failed() > 0 || is_too_little => 1,
             () => 0,
         };
-        if is_too_little && self.format != TestFormat::Text {
-            super::tell(&[format!("cases reach {share:.1} % of the documents")]);
+        if let (true, Some(least)) = (is_too_little, self.coverage_min) {
+            super::tell(&[format!(
+                "cases reach {share:.1} % of routes, rules and limits, less than {least}"
+            )]);
         }
         Ok((text, status))
     }
