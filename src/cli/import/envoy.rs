@@ -297,7 +297,9 @@ impl<'t> Importer<'t> {
             let jwt = area.effective.place("JwtAuthentication");
             let is_known = *need != Need::Nothing && jwt.is_some_and(|jwt| jwt < place);
             let mut before = area.effective.before(place);
-            before.is_portless = boolean(self.manager, "strip_any_host_port");
+            before.is_bare = ["strip_any_host_port", "strip_trailing_host_dot"]
+                .iter()
+                .all(|name| boolean(self.manager, name));
             let known = Known {
                 providers: &self.chain.providers,
                 all_of: all_of.clone(),

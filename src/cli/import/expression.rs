@@ -401,10 +401,10 @@ impl Rules {
             (Action::Allow, false) => "allows less here",
             (Action::Deny, false) => "denies more here",
             (Action::Allow, true) => {
-                "allows less here: `hosts` is for a host in any case and at any port, which was not asked; write `hosts` into a rule by hand if that may pass"
+                "allows less here: `hosts` is for a host in any case, at any port and with a final dot, which was not asked; write `hosts` into a rule by hand if that may pass"
             }
             (Action::Deny, true) => {
-                "denies more here: `hosts` is for a host in any case and at any port, which was not asked; write `not_hosts` into the rule by hand if that may pass"
+                "denies more here: `hosts` is for a host in any case, at any port and with a final dot, which was not asked; write `not_hosts` into the rule by hand if that may pass"
             }
         }
     }

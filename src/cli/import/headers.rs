@@ -39,8 +39,8 @@ pub(super) struct Before {
     changed: BTreeSet<String>,
     /// Whether any may be.
     is_any: bool,
-    /// Whether the port is taken off the host.
-    pub(super) is_portless: bool,
+    /// Whether the port and a final dot are taken off the host.
+    pub(super) is_bare: bool,
 }
 
 impl Before {
@@ -97,10 +97,10 @@ fn of_header(tree: &Tree, before: &Before) -> Option<Expression> {
         },
         ":authority" | "host" => match test {
             HeaderTest::Text("exact", host, ignores_case) if !host.contains('*') => {
-                host_is(&host, ignores_case && before.is_portless)?
+                host_is(&host, ignores_case && before.is_bare)?
             }
             HeaderTest::Text("suffix", end, ignores_case) if end.starts_with('.') => {
-                host_is(&format!("*{end}"), ignores_case && before.is_portless)?
+                host_is(&format!("*{end}"), ignores_case && before.is_bare)?
             }
             _ => return None,
         },
@@ -164,8 +164,8 @@ pub(super) fn exists(name: &str) -> Expression {
     Expression::Is(Leaf::When(json!({ "header": name, "exists": true })))
 }
 
-/// Whether the request is for a host, or for one below `*.`. Rules ask that in any case and at any port; `is_asked`: and so
-/// does what is read. None if it is asked for one port.
+/// Whether the request is for a host, or for one below `*.`. Rules ask that in any case, at any port, with a final dot or
+/// without; `is_asked`: and so does what is read. None if it is asked for one port.
 pub(super) fn host_is(host: &str, is_asked: bool) -> Option<Expression> {
     let name = host_name(host).filter(|name| name.len() == host.len())?;
     let leaf = Leaf::To("hosts", vec![name.into()]);

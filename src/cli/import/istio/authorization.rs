@@ -250,12 +250,12 @@ fn request_principal(value: &str, providers: &Providers) -> Option<Expression> {
     }
 }
 
-/// A host. Istio compares in any case, and `name` is for requests without a port; `all` may have `name:*` beside it.
+/// A host. `name` is for requests without a port; `all` may have `name:*` beside it.
 fn host(value: &str, all: &[String]) -> Option<Expression> {
     let has = |wanted: &str| all.iter().any(|value| value == wanted);
     match Pattern::of(value) {
         Pattern::Present => Some(Expression::Const(true)),
-        Pattern::Exact(name) => host_is(name, has(&format!("{name}:*"))),
+        Pattern::Exact(name) => host_is(name, false),
         // That is said by the name.
         Pattern::Prefix(begin) if begin.strip_suffix(':').is_some_and(has) => {
             Some(Expression::Const(false))
