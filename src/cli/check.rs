@@ -10,7 +10,7 @@ use portcullis::engine::Engine;
 use portcullis_cases::documents::{self, contents, read};
 use portcullis_cases::find::Found;
 use portcullis_cases::place::Source;
-use portcullis_cases::tree::Unreadable;
+use portcullis_cases::tree::{Tree, Unreadable};
 use serde_json::Value;
 
 /// What is said of a place.
@@ -150,7 +150,13 @@ pub(crate) fn check(path: &Path, is_named: bool) -> Result<Option<Checked>, Stri
         }
     };
     if contents.documents.is_empty() && contents.faults.is_empty() {
-        if !is_named {
+        // In a folder, what has a format's number and no routes is a document with a slip in a name.
+        let is_ours = |tree: &Tree| {
+            let has_version = tree.get("version").is_some_and(|it| it.json() == 1);
+            let known = ["defaults", "providers", "access_log"];
+            has_version && known.iter().any(|name| tree.get(name).is_some())
+        };
+        if !is_named && !contents.trees.iter().any(is_ours) {
             return Ok(None);
         }
         let reason = "has no document: neither `version` and `routes` at its top, nor a configuration of a Wasm filter that has them";

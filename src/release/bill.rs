@@ -83,7 +83,7 @@ pub(crate) fn write(subject: &Subject<'_>) -> Result<Vec<u8>, String> {
         .filter(|(id, _)| **id != root)
         .map(component)
         .collect();
-    let standard_reference = standard["bom-ref"].clone();
+    let standard_reference = standard.get("bom-ref").cloned().unwrap_or_default();
     components.push(standard);
 
     let needs = tree.needs.iter().map(|(id, needs)| {

@@ -24,7 +24,7 @@ pub(super) fn percent(tree: Option<&Tree>, usual: u64, report: &mut Report) -> u
         _ => 100,
     };
     let share = numerator.min(whole).saturating_mul(100);
-    if share % whole != 0 {
+    if !share.is_multiple_of(whole) {
         report.lost(
             &value.at,
             "a share that is no whole number of a hundred: it is rounded up",

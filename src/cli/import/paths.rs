@@ -166,7 +166,7 @@ fn is_plain(path: &str) -> bool {
     let mut is_whole = path.starts_with('/') && !path.contains(['%', '?', '#', ';', '\\']);
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
-        is_whole &= !(segment.is_empty() && !is_last) && segment != "." && segment != "..";
+        is_whole &= (is_last || !segment.is_empty()) && segment != "." && segment != "..";
     }
     is_whole && path.is_ascii()
 }

@@ -281,7 +281,7 @@ fn ranks<'t>(tree: &'t Tree, hosts: &mut Vec<Hosts<'t>>, report: &mut Report) {
         };
         let has_port = name.len() < domain.len();
         if has_port {
-            if !domains.iter().any(|other| *other == name) {
+            if !domains.contains(&name) {
                 report.lost(&tree.at, format!("the domain {domain:?} is for one port, and hosts have none here: all requests for the host are refused; name it without its port"));
                 push((OF_A_PORT, reverse(0)), vec![name], true);
             }

@@ -12,6 +12,9 @@ use super::super::rbac::{addresses, paths};
 use super::super::reading::{Report, entries, member, rest, scalar, text};
 use portcullis_cases::tree::{Content, Tree};
 
+/// What one value of a condition asks; `None` if it has no counterpart.
+type Judge<'k> = Box<dyn Fn(&str) -> Option<Expression> + 'k>;
+
 /// A value of Istio: all, a text, or its beginning or end.
 enum Pattern<'v> {
     Present,
@@ -186,7 +189,7 @@ fn of_key(
         return Expression::methods(values.to_vec());
     }
     let inner = |prefix: &str| key.strip_prefix(prefix)?.strip_suffix(']');
-    let each: Box<dyn Fn(&str) -> Option<Expression>> = match key {
+    let each: Judge<'_> = match key {
         "source.principal" => Box::new(certificate),
         "source.namespace" => {
             Box::new(|value| named_certificate(&format!(".*/ns/{}/.*", plain(value)?)))
