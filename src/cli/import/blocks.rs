@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::paths::string_matcher;
 use super::probe::probe;
-use super::reading::{Report, boolean, items, member, number, path, rest, scalar, text, texts};
+use super::reading::{
+    Report, boolean, choice, items, member, number, path, rest, scalar, text, texts,
+};
 use portcullis_cases::tree::Tree;
 
 /// How many of a hundred requests something is for; rounded up. `usual`: if nothing is said.
@@ -17,8 +19,19 @@ pub(super) fn percent(tree: Option<&Tree>, usual: u64, report: &mut Report) -> u
         );
     }
     let value = member(tree, "default_value").unwrap_or(tree);
-    let numerator = number(value, "numerator").unwrap_or(0);
-    let whole: u64 = match text(value, "denominator") {
+    let numerator = match member(value, "numerator") {
+        Some(_) => number(value, "numerator"),
+        None => Some(0),
+    };
+    let names = ["HUNDRED", "TEN_THOUSAND", "MILLION"];
+    let (Some(numerator), Ok(name)) = (numerator, choice(value, "denominator", &names)) else {
+        report.lost(
+            &value.at,
+            "a share that cannot be read: it is all; write a number as `numerator`, and HUNDRED, TEN_THOUSAND or MILLION",
+        );
+        return 100;
+    };
+    let whole: u64 = match name {
         Some("TEN_THOUSAND") => 10_000,
         Some("MILLION") => 1_000_000,
         _ => 100,
@@ -161,14 +174,15 @@ fn origin(tree: &Tree) -> Option<Value> {
     })
 }
 
-/// A `CsrfPolicy`.
-pub(super) fn csrf(tree: &Tree, report: &mut Report) -> Option<Value> {
-    rest(
-        tree,
-        &["filter_enabled", "shadow_enabled", "additional_origins"],
-        "a policy of csrf",
-        report,
-    );
+/// A `CsrfPolicy`; none if it is not in force.
+///
+/// # Errors
+/// If not all of it is read, which has been reported.
+pub(super) fn csrf(tree: &Tree, report: &mut Report) -> Result<Option<Value>, ()> {
+    let known = ["filter_enabled", "shadow_enabled", "additional_origins"];
+    if !rest(tree, &known, "a policy of csrf", report) {
+        return Err(());
+    }
     let mut csrf = Map::new();
     let mut origins = Vec::new();
     for each in items(tree, "additional_origins") {
@@ -189,15 +203,20 @@ pub(super) fn csrf(tree: &Tree, report: &mut Report) -> Option<Value> {
     }
     let enabled = percent(member(tree, "filter_enabled"), 0, report);
     let shadow = percent(member(tree, "shadow_enabled"), 0, report);
-    let csrf = in_force(csrf, enabled, shadow)?;
+    let Some(csrf) = in_force(csrf, enabled, shadow) else {
+        return Ok(None);
+    };
     report.took("a policy of csrf");
-    Some(csrf.into())
+    Ok(Some(csrf.into()))
 }
 
 /// `Buffer`: how large a body may be.
 pub(super) fn buffer(tree: &Tree, report: &mut Report) -> Option<Value> {
     rest(tree, &["max_request_bytes"], "buffer", report);
-    let bytes = number(tree, "max_request_bytes")?;
+    let Some(bytes) = number(tree, "max_request_bytes") else {
+        report.lost(&tree.at, "a limit of buffer that is no number is left out");
+        return None;
+    };
     report.took("the limit of buffer");
     report.note(&tree.at, "a body is held only where a block has to see it; `forbid_body` is empty, since buffer looks at no method");
     Some(json!({ "max_bytes": bytes, "forbid_body": [], "upgrades": "uninspected" }))
@@ -269,7 +288,15 @@ impl Fields {
         };
         let value = member(header, "value").and_then(scalar).unwrap_or_default();
         let value = template(&value);
-        let action = text(append, "append_action").unwrap_or("APPEND_IF_EXISTS_OR_ADD");
+        let actions = [
+            "APPEND_IF_EXISTS_OR_ADD",
+            "ADD_IF_ABSENT",
+            "OVERWRITE_IF_EXISTS_OR_ADD",
+            "OVERWRITE_IF_EXISTS",
+        ];
+        let action = choice(append, "append_action", &actions);
+        let action = action.map(|action| action.unwrap_or("APPEND_IF_EXISTS_OR_ADD"));
+        let action = action.unwrap_or("unknown");
         let value = match (value, action) {
             (Some(value), "OVERWRITE_IF_EXISTS_OR_ADD" | "ADD_IF_ABSENT") => value,
             (Some(value), "APPEND_IF_EXISTS_OR_ADD") => {
@@ -279,6 +306,7 @@ impl Fields {
             (found, _) => {
                 let why = match found {
                     None => "a value that cannot be written: see the places of `request_headers`",
+                    Some(_) if action == "unknown" => "an `append_action` that is none",
                     Some(_) => "a field that is set only where it is there",
                 };
                 let came = if is_request {
@@ -373,12 +401,10 @@ pub(super) fn api_keys(
             .and_then(|route| member(route, name))
             .or_else(|| member(config, name))
     };
-    rest(
-        config,
-        &["credentials", "key_sources", "forwarding"],
-        "api_key_auth",
-        report,
-    );
+    let known = ["credentials", "key_sources", "forwarding"];
+    if !rest(config, &known, "api_key_auth", report) {
+        return None;
+    }
     let mut store = Map::new();
     let mut keys = Vec::new();
     for each in own("credentials").map(Tree::children).unwrap_or_default() {

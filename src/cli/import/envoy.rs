@@ -78,6 +78,15 @@ fn search<'t>(tree: &'t Tree, found: &mut Vec<&'t Tree>) {
         .for_each(|child| search(child, found));
 }
 
+/// Says that nobody gets through since a filter that guards may refuse more than is known.
+fn unread<T>(at: &Range<usize>, report: &mut Report) -> Option<T> {
+    report.lost(
+        at,
+        "not all of a filter that guards is read: the routes that it is for refuse all",
+    );
+    None
+}
+
 /// Limits that were read.
 struct KnownLimits {
     at: Range<usize>,
@@ -185,6 +194,9 @@ impl<'t> Importer<'t> {
         report: &mut Report,
     ) -> Option<Map<String, Value>> {
         let effective = &area.effective;
+        if !effective.is_read(report) {
+            return unread(&area.at, report);
+        }
         let mut blocks = Map::new();
         let key = match self.api_key(effective, report) {
             Ok(key) => key,
@@ -219,7 +231,7 @@ impl<'t> Importer<'t> {
             blocks.insert("cors".into(), cors);
         }
         if let Some(tree) = effective.of("CsrfPolicy")
-            && let Some(csrf) = blocks::csrf(tree, report)
+            && let Some(csrf) = blocks::csrf(tree, report).ok()?
         {
             blocks.insert("csrf".into(), csrf);
         }
@@ -252,19 +264,48 @@ impl<'t> Importer<'t> {
         blocks: &mut Map<String, Value>,
         report: &mut Report,
     ) -> Option<()> {
-        // Without a token there are no claims in the metadata, whatever else is asked for.
-        let is_known = *need != Need::Nothing;
-        let known = Known {
-            providers: &self.chain.providers,
-            is_direct: self.is_direct,
+        let all_of = match need {
+            Need::Jwt(jwt) => jwt.get("all_of").and_then(Value::as_array),
+            Need::Nothing | Need::Denied => None,
         };
+        let all_of = all_of.into_iter().flatten();
+        let all_of: Vec<&str> = all_of
+            .filter_map(|each| each.get("provider")?.as_str())
+            .collect();
         let (mut enforced, mut tried) = (Access::default(), Access::default());
-        for tree in area.effective.all("RBAC") {
+        for (place, tree) in area.effective.placed("RBAC") {
+            let is_read = super::reading::rest(
+                tree,
+                &[
+                    "rules",
+                    "rules_stat_prefix",
+                    "shadow_rules",
+                    "shadow_rules_stat_prefix",
+                    "track_per_rule_stats",
+                ],
+                "rbac",
+                report,
+            );
+            if !is_read {
+                return unread(&tree.at, report);
+            }
+            // Without a token there are no claims in the metadata, whatever else is asked for; nor are there any in front of
+            // who puts them there.
+            let jwt = area.effective.place("JwtAuthentication");
+            let is_known = *need != Need::Nothing && jwt.is_some_and(|jwt| jwt < place);
+            let mut before = area.effective.before(place);
+            before.is_portless = boolean(self.manager, "strip_any_host_port");
+            let known = Known {
+                providers: &self.chain.providers,
+                all_of: all_of.clone(),
+                is_direct: self.is_direct,
+                before,
+            };
             for (name, access) in [("rules", &mut enforced), ("shadow_rules", &mut tried)] {
                 let Some(rules) = member(tree, name) else {
                     continue;
                 };
-                let Some(policies) = rbac::policies(rules, &known, report) else {
+                let Some(policies) = rbac::policies(rules, &known, report).ok()? else {
                     continue;
                 };
                 let is_allowance = policies.action == super::expression::Action::Allow;
@@ -280,27 +321,12 @@ impl<'t> Importer<'t> {
                     };
                     let found = expression.rules(policies.action);
                     if found.is_stricter {
-                        let came = match is_allowance {
-                            true => "allows less here",
-                            false => "denies more here",
-                        };
+                        let came = found.came(policies.action);
                         report.lost(&rules.at, format!("the policy {name:?} of rbac has conditions without counterpart, and {came}"));
                     }
                     access.add(name, &found.rules, policies.action, false);
                 }
             }
-            super::reading::rest(
-                tree,
-                &[
-                    "rules",
-                    "rules_stat_prefix",
-                    "shadow_rules",
-                    "shadow_rules_stat_prefix",
-                    "track_per_rule_stats",
-                ],
-                "rbac",
-                report,
-            );
         }
         match enforced.block() {
             Err(()) => {
@@ -334,6 +360,9 @@ impl<'t> Importer<'t> {
         let actions: Vec<Range<usize>> = area.actions.iter().map(|each| each.at.clone()).collect();
         let mut all = Vec::new();
         for tree in area.effective.all("LocalRateLimit") {
+            if !limits::is_read(tree, report) {
+                return unread(&tree.at, report);
+            }
             if let Some(known) = self.limits.iter().find(|known| known.at == tree.at) {
                 if known.actions != actions && !items(tree, "descriptors").is_empty() {
                     report.lost(

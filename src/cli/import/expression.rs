@@ -12,6 +12,8 @@ pub(super) enum Expression {
     Is(Leaf),
     /// This holds only where what it stands for does, and perhaps not always then.
     Under(Leaf),
+    /// This holds wherever what it stands for does, and perhaps elsewhere too.
+    Over(Leaf),
     Not(Box<Expression>),
     And(Vec<Expression>),
     Or(Vec<Expression>),
@@ -53,17 +55,23 @@ pub(super) struct Rule {
 pub(super) struct Rules {
     pub(super) rules: Vec<Rule>,
     pub(super) is_stricter: bool,
+    /// Whether that is because rules know of hosts in any case and at any port alone.
+    is_of_hosts: bool,
 }
 
 /// One part of a term.
 #[derive(Clone, Debug)]
 enum Literal {
-    Leaf {
-        leaf: Leaf,
-        holds: bool,
-        is_under: bool,
-    },
+    Leaf { leaf: Leaf, holds: bool, kind: Kind },
     Unknown,
+}
+
+/// How exactly a leaf stands for what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Exact,
+    Under,
+    Over,
 }
 
 /// So many alternatives have rules of one policy at most.
@@ -115,6 +123,7 @@ impl Expression {
             (Self::Is(Leaf::From(field, values)), Self::Is(Leaf::From(same, more)))
             | (Self::Is(Leaf::To(field, values)), Self::Is(Leaf::To(same, more)))
             | (Self::Under(Leaf::From(field, values)), Self::Under(Leaf::From(same, more)))
+            | (Self::Over(Leaf::To(field, values)), Self::Over(Leaf::To(same, more)))
                 if field == same =>
             {
                 values.extend(more.iter().cloned());
@@ -147,7 +156,9 @@ impl Expression {
             Leaf::To(..) | Leaf::When(_) => false,
         };
         match self {
-            Self::Is(leaf) | Self::Under(leaf) if is_of_callers(leaf) => Self::Const(false),
+            Self::Is(leaf) | Self::Under(leaf) | Self::Over(leaf) if is_of_callers(leaf) => {
+                Self::Const(false)
+            }
             Self::Not(inner) => inner.of_nobody().not(),
             Self::And(all) => Self::And(all.iter().map(Self::of_nobody).collect()),
             Self::Or(all) => Self::Or(all.iter().map(Self::of_nobody).collect()),
@@ -166,7 +177,7 @@ impl Expression {
             return found;
         };
         for term in terms {
-            match of_term(&term, action, &mut found.is_stricter) {
+            match of_term(&term, action, &mut found) {
                 Some(rule) if !found.rules.contains(&rule) => found.rules.push(rule),
                 _ => {}
             }
@@ -178,16 +189,17 @@ impl Expression {
     /// What holds in one of these terms, where it is asked whether the expression holds, or whether it does not. None if
     /// there are too many.
     fn terms(&self, holds: bool) -> Option<Vec<Vec<Literal>>> {
-        let leaf = |leaf: &Leaf, is_under| Literal::Leaf {
+        let leaf = |leaf: &Leaf, kind| Literal::Leaf {
             leaf: leaf.clone(),
             holds,
-            is_under,
+            kind,
         };
         let terms = match self {
             Self::Const(value) if *value == holds => vec![Vec::new()],
             Self::Const(_) => Vec::new(),
-            Self::Is(asked) => vec![vec![leaf(asked, false)]],
-            Self::Under(asked) => vec![vec![leaf(asked, true)]],
+            Self::Is(asked) => vec![vec![leaf(asked, Kind::Exact)]],
+            Self::Under(asked) => vec![vec![leaf(asked, Kind::Under)]],
+            Self::Over(asked) => vec![vec![leaf(asked, Kind::Over)]],
             Self::Unknown => vec![vec![Literal::Unknown]],
             Self::Not(inner) => inner.terms(!holds)?,
             Self::And(all) if holds => product(all, holds)?,
@@ -232,16 +244,24 @@ enum Added {
 }
 
 /// One term as a rule; none if it never holds, or is left out.
-fn of_term(term: &[Literal], action: Action, is_stricter: &mut bool) -> Option<Rule> {
+fn of_term(term: &[Literal], action: Action, found: &mut Rules) -> Option<Rule> {
     let (mut from, mut to, mut when) = (Map::new(), Map::new(), Vec::new());
     for literal in term {
         let added = match literal {
             Literal::Unknown => Added::No,
             Literal::Leaf {
                 holds,
-                is_under: true,
+                kind: Kind::Under,
                 ..
             } if *holds != (action == Action::Allow) => Added::No,
+            Literal::Leaf {
+                leaf,
+                holds,
+                kind: Kind::Over,
+            } if *holds == (action == Action::Allow) => {
+                found.is_of_hosts |= matches!(leaf, Leaf::To("hosts", _));
+                Added::No
+            }
             Literal::Leaf { leaf, holds, .. } => match leaf {
                 Leaf::From(field, values) => add(&mut from, field, values, *holds),
                 Leaf::To(field, values) => add(&mut to, field, values, *holds),
@@ -265,10 +285,10 @@ fn of_term(term: &[Literal], action: Action, is_stricter: &mut bool) -> Option<R
             (Added::Yes, _) => {}
             (Added::Never, _) => return None,
             (Added::No, Action::Allow) => {
-                *is_stricter = true;
+                found.is_stricter = true;
                 return None;
             }
-            (Added::No, Action::Deny) => *is_stricter = true,
+            (Added::No, Action::Deny) => found.is_stricter = true,
         }
     }
     let objects = |map: Map<String, Value>| match map.is_empty() {
@@ -281,6 +301,9 @@ fn of_term(term: &[Literal], action: Action, is_stricter: &mut bool) -> Option<R
         when,
     })
 }
+
+/// Fields of which a request has one value, that texts name.
+const SINGLE: [&str; 5] = ["subjects", "issuers", "paths", "methods", "hosts"];
 
 /// Adds a field to an object of a rule.
 fn add(object: &mut Map<String, Value>, field: &str, values: &[Value], holds: bool) -> Added {
@@ -305,7 +328,11 @@ fn add(object: &mut Map<String, Value>, field: &str, values: &[Value], holds: bo
     if known.as_slice() == values {
         return Added::Yes;
     }
-    // Of plain texts it is plain what they have in common.
+    // Of what a request has one of it is plain what two lists of texts have in common. A caller may have several scopes and
+    // be vouched for by several, and networks are in one another.
+    if !SINGLE.contains(&field) {
+        return Added::No;
+    }
     let is_plain = |value: &Value| value.as_str().is_some_and(|text| !text.contains('*'));
     if !known.iter().chain(values).all(is_plain) {
         return Added::No;
@@ -367,6 +394,22 @@ fn joined<K: PartialEq>(
     all
 }
 
+impl Rules {
+    /// What came of them, if they are stricter than what they were made of.
+    pub(super) fn came(&self, action: Action) -> &'static str {
+        match (action, self.is_of_hosts) {
+            (Action::Allow, false) => "allows less here",
+            (Action::Deny, false) => "denies more here",
+            (Action::Allow, true) => {
+                "allows less here: `hosts` is for a host in any case and at any port, which was not asked; write `hosts` into a rule by hand if that may pass"
+            }
+            (Action::Deny, true) => {
+                "denies more here: `hosts` is for a host in any case and at any port, which was not asked; write `not_hosts` into the rule by hand if that may pass"
+            }
+        }
+    }
+}
+
 impl Rule {
     /// In the words of documents.
     pub(super) fn json(&self, action: Action) -> Map<String, Value> {
@@ -392,107 +435,4 @@ impl Rule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(path: &str) -> Expression {
-        Expression::Is(Leaf::To("paths", vec![path.into()]))
-    }
-
-    fn subject(name: &str) -> Expression {
-        Expression::Is(Leaf::From("subjects", vec![name.into()]))
-    }
-
-    fn rules(expression: &Expression, action: Action) -> (Value, bool) {
-        let Rules { rules, is_stricter } = expression.rules(action);
-        let rules = rules.iter().map(|rule| Value::from(rule.json(action)));
-        (rules.collect(), is_stricter)
-    }
-
-    #[test]
-    fn alternatives_of_callers_and_requests_are_one_rule() {
-        let who = Expression::Or(vec![subject("a"), Expression::Is(Leaf::Authenticated)]);
-        let what = Expression::any([paths("/a"), paths("/b")]);
-        let (rules, is_stricter) = rules(&Expression::all([who, what]), Action::Allow);
-        assert_eq!(
-            rules,
-            json!([{
-                "action": "allow",
-                "from": [{ "subjects": ["a"] }, { "authenticated": true }],
-                "to": { "paths": ["/a", "/b"] },
-            }])
-        );
-        assert!(!is_stricter);
-    }
-
-    #[test]
-    fn what_is_unknown_allows_nothing_and_denies_more() {
-        let both = Expression::any([
-            Expression::all([subject("a"), Expression::Unknown]),
-            Expression::all([subject("b"), paths("/b")]),
-        ]);
-        let (allowed, is_stricter) = rules(&both, Action::Allow);
-        let b = json!({ "subjects": ["b"] });
-        let to = json!({ "paths": ["/b"] });
-        assert_eq!(allowed, json!([{ "action": "allow", "from": b, "to": to }]));
-        assert!(is_stricter);
-        let (denied, is_stricter) = rules(&both, Action::Deny);
-        assert_eq!(
-            denied,
-            json!([
-                { "action": "deny", "from": { "subjects": ["a"] } },
-                { "action": "deny", "from": b, "to": to },
-            ])
-        );
-        assert!(is_stricter);
-        let (denied, _) = rules(&Expression::Unknown.not(), Action::Deny);
-        assert_eq!(denied, json!([{ "action": "deny" }]), "denies all");
-    }
-
-    #[test]
-    fn what_holds_less_often_is_for_allowances() {
-        let certificate = Leaf::From("certificates", vec!["spiffe://a/b".into()]);
-        let under = Expression::Under(certificate);
-        for (expression, action, is_expected) in [
-            (under.clone(), Action::Allow, false),
-            (under.clone().not(), Action::Allow, true),
-            (under.clone(), Action::Deny, true),
-            (under.not(), Action::Deny, false),
-        ] {
-            assert_eq!(
-                rules(&expression, action).1,
-                is_expected,
-                "{expression:?} {action:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn methods_are_themselves_alone() {
-        let get = Expression::methods(vec!["GET".into()]);
-        let (allowed, _) = rules(&get, Action::Allow);
-        assert_eq!(
-            allowed,
-            json!([{ "action": "allow", "to": { "methods": ["GET"], "not_methods": ["HEAD"] } }])
-        );
-        let (others, _) = rules(&get.not(), Action::Deny);
-        assert_eq!(
-            others,
-            json!([{ "action": "deny", "to": [{ "not_methods": ["GET"] }, { "methods": ["HEAD"] }] }])
-        );
-    }
-
-    #[test]
-    fn of_nobody_nothing_holds() {
-        let mixed = Expression::any([
-            Expression::all([subject("a"), paths("/a")]),
-            Expression::all([subject("a").not(), paths("/b")]),
-        ]);
-        let (allowed, is_stricter) = rules(&mixed.of_nobody(), Action::Allow);
-        assert_eq!(
-            allowed,
-            json!([{ "action": "allow", "to": { "paths": ["/b"] } }])
-        );
-        assert!(!is_stricter);
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! Conditions on header fields, as Envoy has them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::expression::{Expression, Leaf};
@@ -30,13 +32,52 @@ pub(super) fn item(test: Map<String, Value>) -> Value {
     }
 }
 
-/// A `HeaderMatcher`.
-pub(super) fn header(tree: &Tree) -> Expression {
-    of_header(tree).unwrap_or(Expression::Unknown)
+/// What happens to a request before something looks at its fields.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Fields that may be others than those that were sent.
+    changed: BTreeSet<String>,
+    /// Whether any may be.
+    is_any: bool,
+    /// Whether the port is taken off the host.
+    pub(super) is_portless: bool,
 }
 
-fn of_header(tree: &Tree) -> Option<Expression> {
+impl Before {
+    /// A field is changed: any, if nobody says which.
+    pub(super) fn change(&mut self, name: Option<&str>) {
+        match name {
+            Some(name) => {
+                self.changed.insert(field(name));
+            }
+            None => self.is_any = true,
+        }
+    }
+
+    /// Whether a field may be another than the one that was sent.
+    pub(super) fn changes(&self, name: &str) -> bool {
+        self.is_any || self.changed.contains(&field(name))
+    }
+}
+
+/// A field's name, of which the host has two.
+fn field(name: &str) -> String {
+    match name.to_ascii_lowercase() {
+        name if name == "host" => ":authority".to_owned(),
+        name => name,
+    }
+}
+
+/// A `HeaderMatcher`.
+pub(super) fn header(tree: &Tree, before: &Before) -> Expression {
+    of_header(tree, before).unwrap_or(Expression::Unknown)
+}
+
+fn of_header(tree: &Tree, before: &Before) -> Option<Expression> {
     let name = text(tree, "name")?.to_ascii_lowercase();
+    if before.changes(&name) {
+        return None;
+    }
     let is_inverted = boolean(tree, "invert_match");
     if boolean(tree, "treat_missing_header_as_empty") {
         return None;
@@ -55,9 +96,11 @@ fn of_header(tree: &Tree) -> Option<Expression> {
             _ => return None,
         },
         ":authority" | "host" => match test {
-            HeaderTest::Text("exact", host, _) => host_is(&host)?,
-            HeaderTest::Text("suffix", end, _) if end.starts_with('.') => {
-                host_is(&format!("*{end}"))?
+            HeaderTest::Text("exact", host, ignores_case) if !host.contains('*') => {
+                host_is(&host, ignores_case && before.is_portless)?
+            }
+            HeaderTest::Text("suffix", end, ignores_case) if end.starts_with('.') => {
+                host_is(&format!("*{end}"), ignores_case && before.is_portless)?
             }
             _ => return None,
         },
@@ -121,10 +164,15 @@ pub(super) fn exists(name: &str) -> Expression {
     Expression::Is(Leaf::When(json!({ "header": name, "exists": true })))
 }
 
-/// Whether the request is for a host, or for one below `*.`; in any case, at any port.
-pub(super) fn host_is(host: &str) -> Option<Expression> {
-    let host = host_name(host)?;
-    Some(Expression::Is(Leaf::To("hosts", vec![host.into()])))
+/// Whether the request is for a host, or for one below `*.`. Rules ask that in any case and at any port; `is_asked`: and so
+/// does what is read. None if it is asked for one port.
+pub(super) fn host_is(host: &str, is_asked: bool) -> Option<Expression> {
+    let name = host_name(host).filter(|name| name.len() == host.len())?;
+    let leaf = Leaf::To("hosts", vec![name.into()]);
+    Some(match is_asked {
+        true => Expression::Is(leaf),
+        false => Expression::Over(leaf),
+    })
 }
 
 /// A host without its port, as documents write it; none if it is none.

@@ -370,10 +370,7 @@ fn policy(
         };
         let found = expression.rules(action);
         if found.is_stricter {
-            let came = match action {
-                Action::Allow => "allows less here",
-                Action::Deny => "denies more here",
-            };
+            let came = found.came(action);
             report.lost(&rule.at, format!("a rule of AuthorizationPolicy {} has conditions without counterpart, and {came}", resource.name));
         }
         access.add(&resource.name, &found.rules, action, is_tried);

@@ -1,6 +1,6 @@
 //! `jwt_authn`: who issues tokens, and what asks for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -17,8 +17,12 @@ use portcullis_cases::tree::{Tree, of_json};
 pub(super) struct Providers {
     /// As documents have them.
     pub(super) taken: BTreeMap<String, Value>,
-    /// Under which name the metadata has the claims of which provider.
-    pub(super) metadata: BTreeMap<String, String>,
+    /// Under which name the metadata has the claims of which providers.
+    pub(super) metadata: BTreeMap<String, BTreeSet<String>>,
+    /// The names of all that are configured, be they taken or not.
+    configured: BTreeSet<String>,
+    /// Providers that are others but for their audiences, and those others.
+    derived: BTreeMap<String, String>,
 }
 
 /// What a route asks for.
@@ -62,10 +66,10 @@ impl Providers {
         let mut providers = Self::default();
         let all = member(config, "providers").map(entries).unwrap_or_default();
         for (name, tree) in all {
+            providers.configured.insert(name.to_owned());
             if let Some(metadata) = text(tree, "payload_in_metadata") {
-                providers
-                    .metadata
-                    .insert(metadata.to_owned(), name.to_owned());
+                let names = providers.metadata.entry(metadata.to_owned()).or_default();
+                names.insert(name.to_owned());
                 report.note(
                     &tree.at,
                     format!("filters behind this one find no claims in the metadata of jwt_authn: give them what they need with `claim_to_filter_state` of the provider {name:?}"),
@@ -114,10 +118,47 @@ impl Providers {
             // Whoever brings a token has to bring a good one, of anybody.
             found.providers = self.taken.keys().cloned().collect();
             if found.providers.is_empty() || found.providers.len() > 8 {
+                report.lost(
+                    &tree.at,
+                    "tokens of nobody, or of more than eight providers: what asks for them is refused; write `any_of` of up to 8 providers for it",
+                );
                 return Need::Denied;
             }
         }
         Need::Jwt(found.json())
+    }
+
+    /// The name of a provider that is another but for its audiences. Its claims stand where those of the other do.
+    fn derive(&mut self, base: &str, wanted: &str, provider: Value) -> String {
+        // With a number behind it, a name is still no longer than names are.
+        let wanted: String = wanted.chars().take(56).collect();
+        let is_other = |name: &String| {
+            let is_same = self.derived.get(name).is_some_and(|of| of == base)
+                && self.taken.get(name) == Some(&provider);
+            !is_same && (self.taken.contains_key(name) || self.configured.contains(name))
+        };
+        let mut name = wanted.clone();
+        let mut number = 1;
+        while is_other(&name) {
+            number += 1;
+            name = format!("{wanted}-{number}");
+        }
+        for names in self.metadata.values_mut() {
+            if names.contains(base) {
+                names.insert(name.clone());
+            }
+        }
+        self.derived.insert(name.clone(), base.to_owned());
+        self.taken.insert(name.clone(), provider);
+        name
+    }
+
+    /// Takes those of another filter.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.taken.extend(other.taken);
+        self.metadata.extend(other.metadata);
+        self.configured.extend(other.configured);
+        self.derived.extend(other.derived);
     }
 
     /// Adds one requirement to those of a combination. Whether it can be said.
@@ -139,13 +180,11 @@ impl Providers {
                 };
                 let audiences = texts(inner, "audiences");
                 if !audiences.is_empty() {
-                    let other = format!("{name}-{}", audiences.join("-"));
+                    let wanted = format!("{name}-{}", audiences.join("-"));
                     if let Value::Object(provider) = &mut provider {
                         provider.insert("audiences".into(), audiences.into());
                     }
-                    let other: String = other.chars().take(64).collect();
-                    self.taken.insert(other.clone(), provider);
-                    found.providers.push(other);
+                    found.providers.push(self.derive(name, &wanted, provider));
                 } else {
                     found.providers.push(name.to_owned());
                 }
@@ -198,7 +237,15 @@ impl Combination {
 
 /// One provider; none if it cannot be had.
 fn provider(name: &str, tree: &Tree, report: &mut Report) -> Option<Value> {
-    rest(tree, &KNOWN, &format!("the provider {name:?}"), report);
+    if !rest(tree, &KNOWN, &format!("the provider {name:?}"), report) {
+        report.lost(
+            &tree.at,
+            format!(
+                "the provider {name:?} is left out, and what asks for its tokens is refused: not all that it says is read"
+            ),
+        );
+        return None;
+    }
     let mut provider = Map::new();
     provider.insert(
         "issuer".into(),

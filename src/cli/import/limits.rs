@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::blocks::percent;
-use super::reading::{Report, boolean, duration, entries, items, member, number, rest, text};
+use super::reading::{
+    Report, boolean, choice, duration, entries, items, member, number, rest, text,
+};
 use portcullis_cases::tree::Tree;
 
 /// A limit as the top of a document has it, with its name.
@@ -27,6 +29,11 @@ const KNOWN: [&str; 15] = [
     "rate_limits",
 ];
 
+/// Whether all fields of a `LocalRateLimit` are read; what is not is reported.
+pub(super) fn is_read(config: &Tree, report: &mut Report) -> bool {
+    rest(config, &KNOWN, "local_ratelimit", report)
+}
+
 /// The limits of a `LocalRateLimit`. `actions`: the `rate_limits` of the route that it is for.
 pub(super) fn limits(
     config: &Tree,
@@ -34,7 +41,7 @@ pub(super) fn limits(
     actions: &[&Tree],
     report: &mut Report,
 ) -> Vec<NamedLimit> {
-    rest(config, &KNOWN, "local_ratelimit", report);
+    is_read(config, report);
     let enabled = percent(member(config, "filter_enabled"), 0, report);
     let enforced = percent(member(config, "filter_enforced"), 0, report);
     if enabled == 0 {
@@ -71,8 +78,16 @@ pub(super) fn limits(
         }
     }
     let mut fields = Map::new();
-    if text(config, "enable_x_ratelimit_headers").is_some_and(|kind| kind != "OFF") {
-        fields.insert("headers".into(), "x_ratelimit".into());
+    let kinds = ["OFF", "DRAFT_VERSION_03"];
+    match choice(config, "enable_x_ratelimit_headers", &kinds) {
+        Ok(None | Some("OFF")) => {}
+        Ok(Some(_)) => {
+            fields.insert("headers".into(), "x_ratelimit".into());
+        }
+        Err(()) => report.lost(
+            &config.at,
+            "`enable_x_ratelimit_headers` is none of OFF and DRAFT_VERSION_03: no headers are sent",
+        ),
     }
     match enabled.min(enforced) {
         0 => {

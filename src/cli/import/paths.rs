@@ -32,6 +32,10 @@ impl PathSet {
     /// That of a route's match in Envoy; none if it has no counterpart.
     pub(super) fn of_route(tree: &Tree) -> Option<Self> {
         let ignores_case = member(tree, "case_sensitive").is_some_and(|tree| tree.json() == false);
+        // Envoy's expressions and templates know of case by themselves.
+        let is_pattern = ["safe_regex", "path_match_policy"]
+            .iter()
+            .any(|name| member(tree, name).is_some());
         let set = if let Some(path) = text(tree, "path") {
             Self::Exact(path.to_owned())
         } else if let Some(prefix) = text(tree, "prefix") {
@@ -46,7 +50,7 @@ impl PathSet {
         } else {
             return None;
         };
-        set.usable(ignores_case)
+        set.usable(ignores_case && !is_pattern)
     }
 
     /// In the words of documents; none if a document cannot say it.

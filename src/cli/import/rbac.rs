@@ -3,17 +3,21 @@
 use serde_json::{Value, json};
 
 use super::expression::{Action, Expression, Leaf};
-use super::headers::header;
+use super::headers::{Before, header};
 use super::jwt::{Providers, condition, text_item};
 use super::paths::{PathSet, of_template, of_test, string_matcher};
-use super::reading::{Report, boolean, entries, items, member, number, path, rest, text};
+use super::reading::{Report, boolean, choice, entries, items, member, number, path, rest, text};
 use portcullis_cases::tree::Tree;
 
 /// What is known of the rest of the chain.
 pub(super) struct Known<'k> {
     pub(super) providers: &'k Providers,
+    /// Of whom all have to be accepted, in that order; none if one is enough.
+    pub(super) all_of: Vec<&'k str>,
     /// Whether the address of the connection is that of the client.
     pub(super) is_direct: bool,
+    /// What filters in front do.
+    pub(super) before: Before,
 }
 
 /// The rules of one filter: what is done where one of the policies holds, each with its name.
@@ -24,60 +28,84 @@ pub(super) struct Policies {
 
 /// The rules of an `RBAC` message under `rules` or `shadow_rules`; none if there are none. What is only logged is no
 /// rule.
-pub(super) fn policies(rules: &Tree, known: &Known<'_>, report: &mut Report) -> Option<Policies> {
-    rest(
+///
+/// # Errors
+/// If nobody can say what they do, which has been reported.
+pub(super) fn policies(
+    rules: &Tree,
+    known: &Known<'_>,
+    report: &mut Report,
+) -> Result<Option<Policies>, ()> {
+    let is_read = rest(
         rules,
         &["action", "policies", "audit_logging_options"],
         "rules of rbac",
         report,
     );
-    let action = match text(rules, "action").unwrap_or("ALLOW") {
-        "ALLOW" => Action::Allow,
-        "DENY" => Action::Deny,
-        _ => {
+    if !is_read {
+        return Err(());
+    }
+    let action = match choice(rules, "action", &["ALLOW", "DENY", "LOG"]) {
+        Ok(None | Some("ALLOW")) => Action::Allow,
+        Ok(Some("DENY")) => Action::Deny,
+        Ok(_) => {
             report.note(&rules.at, "rules that only log are left out");
-            return None;
+            return Ok(None);
+        }
+        Err(()) => {
+            report.lost(
+                &rules.at,
+                "an `action` that is none of rbac: the route refuses all; write ALLOW, DENY or LOG",
+            );
+            return Err(());
         }
     };
     let all = member(rules, "policies").map(entries).unwrap_or_default();
     let all = all.into_iter().map(|(name, policy)| {
         report.took(format!("the policy {name:?} of rbac"));
-        let permissions = items(policy, "permissions").into_iter().map(permission);
-        let permissions = Expression::any(permissions.collect::<Vec<_>>());
-        let principals = items(policy, "principals").into_iter();
-        let principals = principals.map(|each| principal(each, known));
-        let mut parts = vec![permissions, Expression::any(principals.collect::<Vec<_>>())];
-        for name in ["condition", "checked_condition", "cel_config"] {
-            if member(policy, name).is_some() {
-                parts.push(Expression::Unknown);
-            }
+        let permissions = listed(policy, "permissions", |tree| permission(tree, known));
+        let principals = listed(policy, "principals", |tree| principal(tree, known));
+        let mut parts = vec![Expression::any(permissions), Expression::any(principals)];
+        // A condition of CEL, or something new.
+        let is_read = |(name, _): &(&str, &Tree)| ["permissions", "principals"].contains(name);
+        if !entries(policy).iter().all(is_read) {
+            parts.push(Expression::Unknown);
         }
         (name.to_owned(), Expression::all(parts))
     });
-    Some(Policies {
+    Ok(Some(Policies {
         action,
         all: all.collect(),
-    })
+    }))
+}
+
+/// What a list says. Of one that has nothing, nobody can say it.
+fn listed(tree: &Tree, name: &str, read: impl Fn(&Tree) -> Expression) -> Vec<Expression> {
+    let all: Vec<Expression> = items(tree, name).into_iter().map(read).collect();
+    match all.is_empty() {
+        true => vec![Expression::Unknown],
+        false => all,
+    }
 }
 
 /// A `Permission`.
-fn permission(tree: &Tree) -> Expression {
+fn permission(tree: &Tree, known: &Known<'_>) -> Expression {
     let all = entries(tree);
     let [(kind, inner)] = all.as_slice() else {
         return Expression::Unknown;
     };
     match *kind {
         "and_rules" | "andRules" => {
-            Expression::all(items(inner, "rules").into_iter().map(permission))
+            Expression::all(listed(inner, "rules", |tree| permission(tree, known)))
         }
         "or_rules" | "orRules" => {
-            Expression::any(items(inner, "rules").into_iter().map(permission))
+            Expression::any(listed(inner, "rules", |tree| permission(tree, known)))
         }
-        "not_rule" | "notRule" => permission(inner).not(),
+        "not_rule" | "notRule" => permission(inner, known).not(),
         "any" => Expression::Const(true),
-        "header" => header(inner),
-        "url_path" | "urlPath" => url_path(inner),
-        "uri_template" | "uriTemplate" => {
+        "header" => header(inner, &known.before),
+        "url_path" | "urlPath" => url_path(inner, known),
+        "uri_template" | "uriTemplate" if !known.before.changes(":path") => {
             let template = path(inner, &["typed_config", "path_template"]).and_then(Tree::text);
             let set = template.and_then(of_template).map(PathSet::Regex);
             paths(set.and_then(|set| set.usable(false)))
@@ -86,7 +114,10 @@ fn permission(tree: &Tree) -> Expression {
     }
 }
 
-fn url_path(tree: &Tree) -> Expression {
+fn url_path(tree: &Tree, known: &Known<'_>) -> Expression {
+    if known.before.changes(":path") {
+        return Expression::Unknown;
+    }
     let matcher = member(tree, "path").and_then(string_matcher);
     let set = matcher.and_then(|(kind, value, ignores_case)| of_test(kind, &value, ignores_case));
     paths(set)
@@ -107,14 +138,10 @@ fn principal(tree: &Tree, known: &Known<'_>) -> Expression {
     let [(kind, inner)] = all.as_slice() else {
         return Expression::Unknown;
     };
-    let each = |name| {
-        items(inner, name)
-            .into_iter()
-            .map(|tree| principal(tree, known))
-    };
+    let each = |name| listed(inner, name, |tree| principal(tree, known));
     match *kind {
-        "and_ids" | "andIds" => Expression::all(each("ids").collect::<Vec<_>>()),
-        "or_ids" | "orIds" => Expression::any(each("ids").collect::<Vec<_>>()),
+        "and_ids" | "andIds" => Expression::all(each("ids")),
+        "or_ids" | "orIds" => Expression::any(each("ids")),
         "not_id" | "notId" => principal(inner, known).not(),
         "any" => Expression::Const(true),
         "authenticated" => match member(inner, "principal_name") {
@@ -129,8 +156,8 @@ fn principal(tree: &Tree, known: &Known<'_>) -> Expression {
         "source_ip" | "sourceIp" | "direct_remote_ip" | "directRemoteIp" if known.is_direct => {
             address(inner)
         }
-        "header" => header(inner),
-        "url_path" | "urlPath" => url_path(inner),
+        "header" => header(inner, &known.before),
+        "url_path" | "urlPath" => url_path(inner, known),
         "metadata" => metadata(inner, known).unwrap_or(Expression::Unknown),
         _ => Expression::Unknown,
     }
@@ -166,7 +193,22 @@ fn metadata(tree: &Tree, known: &Known<'_>) -> Option<Expression> {
         .map(|each| text(each, "key"));
     let names: Vec<&str> = names.collect::<Option<_>>()?;
     let (key, claim) = names.split_first()?;
-    let provider = known.providers.metadata.get(*key)?;
+    let taken = &known.providers.taken;
+    let names = known.providers.metadata.get(*key)?.iter();
+    let names: Vec<&str> = names
+        .map(String::as_str)
+        .filter(|name| taken.contains_key(*name))
+        .collect();
+    // Conditions on claims are asked of the first of several tokens.
+    let is_asked = match known.all_of.split_first() {
+        Some((first, others)) => {
+            names.contains(first) && !others.iter().any(|name| names.contains(name))
+        }
+        None => !names.is_empty(),
+    };
+    if !is_asked {
+        return None;
+    }
     let pointer = match claim {
         [] => return None,
         [one] if !one.starts_with('/') => (*one).to_owned(),
@@ -176,11 +218,9 @@ fn metadata(tree: &Tree, known: &Known<'_>) -> Option<Expression> {
     };
     let condition: Value = condition(&pointer, member(tree, "value")?)?.into();
     let mut parts = vec![Expression::Is(Leaf::Claim(condition))];
-    if known.providers.taken.len() > 1 {
-        parts.push(Expression::Is(Leaf::From(
-            "authorities",
-            vec![provider.as_str().into()],
-        )));
+    if names.len() < taken.len() {
+        let names = names.into_iter().map(Value::from).collect();
+        parts.push(Expression::Is(Leaf::From("authorities", names)));
     }
     Some(Expression::all(parts).inverted(boolean(tree, "invert")))
 }

@@ -186,20 +186,43 @@ pub(super) fn duration(tree: &Tree) -> Option<String> {
     })
 }
 
-/// Says of each member that is not one of these that it is not taken.
-pub(super) fn rest(tree: &Tree, known: &[&str], what: &str, report: &mut Report) {
+/// What an enumeration says, by its name or by its number: the names stand in the order of their numbers. None if nothing is
+/// said.
+///
+/// # Errors
+/// If it says something else.
+pub(super) fn choice<'n>(
+    tree: &Tree,
+    name: &str,
+    names: &[&'n str],
+) -> Result<Option<&'n str>, ()> {
+    let Some(tree) = member(tree, name) else {
+        return Ok(None);
+    };
+    let written = scalar(tree).ok_or(())?;
+    let by_number = written.parse::<usize>().ok();
+    let by_number = by_number.and_then(|number| names.get(number));
+    let by_name = names.iter().find(|each| **each == written);
+    by_name.or(by_number).map(|name| Some(*name)).ok_or(())
+}
+
+/// Says of each member that is not one of these that it is not taken. Whether there is none.
+pub(super) fn rest(tree: &Tree, known: &[&str], what: &str, report: &mut Report) -> bool {
+    let mut is_whole = true;
     for (name, tree) in entries(tree) {
         let is_known = name == "@type"
             || known
                 .iter()
                 .any(|each| *each == name || camel(each) == name);
         if !is_known {
+            is_whole = false;
             report.lost(
                 &tree.at,
                 format!("`{name}` of {what} is not taken: there is no counterpart, or none that is known"),
             );
         }
     }
+    is_whole
 }
 
 /// A name as JSON writes it.

@@ -1,9 +1,9 @@
 //! A chain of filters, and what is in effect of it where routes say otherwise.
 
-use super::super::headers::header;
+use super::super::headers::{Before, header};
 use super::super::jwt::{Need, Providers};
 use super::super::paths::PathSet;
-use super::super::reading::{Report, boolean, items, member, path, rest, text};
+use super::super::reading::{Report, boolean, entries, items, member, path, rest, text, texts};
 use super::areas::Match;
 use portcullis_cases::tree::{Content, Tree};
 
@@ -49,6 +49,17 @@ const STAY: [&str; 12] = [
     "Geoip",
     "CacheConfig",
     "AlternateProtocolsCache",
+];
+
+/// What is read of `JwtAuthentication`.
+const JWT: [&str; 7] = [
+    "providers",
+    "rules",
+    "requirement_map",
+    "bypass_cors_preflight",
+    "strip_failure_response",
+    "stat_prefix",
+    "filter_state_rules",
 ];
 
 /// What is in effect somewhere: the filters, and what routes, hosts and the whole configuration say of them, from the most
@@ -104,23 +115,8 @@ impl<'t> Chain<'t> {
                 continue;
             };
             if *kind == "JwtAuthentication" {
-                rest(
-                    config,
-                    &[
-                        "providers",
-                        "rules",
-                        "requirement_map",
-                        "bypass_cors_preflight",
-                        "strip_failure_response",
-                        "stat_prefix",
-                        "filter_state_rules",
-                    ],
-                    "jwt_authn",
-                    report,
-                );
-                let read = Providers::read(config, report);
-                chain.providers.taken.extend(read.taken);
-                chain.providers.metadata.extend(read.metadata);
+                rest(config, &JWT, "jwt_authn", report);
+                chain.providers.extend(Providers::read(config, report));
             }
             chain.filters.push(Filter {
                 name,
@@ -211,15 +207,17 @@ impl<'t> Chain<'t> {
         effective: &Effective<'t>,
         report: &mut Report,
     ) -> Vec<(Option<Match>, Need)> {
-        let Some(filter) = effective
-            .filters
-            .iter()
-            .find(|filter| filter.kind == "JwtAuthentication")
-        else {
+        let Some(place) = effective.place("JwtAuthentication") else {
+            return Vec::new();
+        };
+        let Some(filter) = effective.filters.get(place) else {
             return Vec::new();
         };
         let config = filter.config;
         let all = [(Some(Match::any()), Need::Denied)];
+        if !rest(config, &JWT, "jwt_authn", report) {
+            return all.to_vec();
+        }
         if member(config, "filter_state_rules").is_some() {
             report.lost(
                 &config.at,
@@ -241,32 +239,27 @@ impl<'t> Chain<'t> {
             }
         };
         if let Some(own) = filter.own.first() {
-            rest(
-                own,
-                &["disabled", "requirement_name"],
-                "jwt_authn of a route",
-                report,
-            );
+            let known = ["disabled", "requirement_name"];
+            let is_read = rest(own, &known, "jwt_authn of a route", report);
             let need = match text(own, "requirement_name") {
-                Some(name) => named(name, own, report, &mut self.providers),
-                None => Need::Denied,
+                Some(name) if is_read => named(name, own, report, &mut self.providers),
+                _ => Need::Denied,
             };
             return vec![(Some(Match::any()), need)];
         }
+        let before = effective.before(place);
         let mut pieces = Vec::new();
         for rule in items(config, "rules") {
-            rest(
-                rule,
-                &["match", "requires", "requirement_name"],
-                "a rule of jwt_authn",
-                report,
-            );
+            let known = ["match", "requires", "requirement_name"];
+            let is_read = rest(rule, &known, "a rule of jwt_authn", report);
             let need = match (member(rule, "requires"), text(rule, "requirement_name")) {
                 (Some(requires), _) => self.providers.need(requires, report),
                 (None, Some(name)) => named(name, rule, report, &mut self.providers),
                 (None, None) => Need::Nothing,
             };
-            let matching = member(rule, "match").and_then(Match::read);
+            let matching =
+                member(rule, "match").filter(|tree| is_read && !is_changed(tree, &before));
+            let matching = matching.and_then(Match::read);
             if matching.is_none() {
                 report.lost(
                     &rule.at,
@@ -281,6 +274,13 @@ impl<'t> Chain<'t> {
         }
         pieces
     }
+}
+
+/// Whether a match looks at something that filters in front change.
+fn is_changed(tree: &Tree, before: &Before) -> bool {
+    let headers = items(tree, "headers").into_iter();
+    let mut names = headers.map(|each| text(each, "name").unwrap_or_default());
+    before.changes(":path") || names.any(|name| before.changes(name))
 }
 
 /// What a level says of a filter: under its name in the chain. Under the name that everybody knows it says nothing of one
@@ -304,14 +304,76 @@ impl<'t> Effective<'t> {
 
     /// Those of all filters of that kind. Of some, what a route says has the filter's own in it.
     pub(super) fn all(&self, kind: &str) -> Vec<&'t Tree> {
-        let filters = self.filters.iter().filter(|filter| filter.kind == kind);
-        let most = filters.filter_map(|filter| match (kind, filter.own.first()) {
-            ("RBAC", Some(own)) => member(own, "rbac"),
-            ("Buffer", Some(own)) => member(own, "buffer"),
-            (_, Some(own)) => Some(own),
-            (_, None) => Some(filter.config),
+        let all = self.placed(kind).into_iter();
+        all.map(|(_, tree)| tree).collect()
+    }
+
+    /// The same, with their places among all filters.
+    pub(super) fn placed(&self, kind: &str) -> Vec<(usize, &'t Tree)> {
+        let filters = self.filters.iter().enumerate();
+        let filters = filters.filter(|(_, filter)| filter.kind == kind);
+        let most = filters.filter_map(|(place, filter)| {
+            let tree = match (kind, filter.own.first()) {
+                ("RBAC", Some(own)) => member(own, "rbac")?,
+                ("Buffer", Some(own)) => member(own, "buffer")?,
+                (_, Some(own)) => own,
+                (_, None) => filter.config,
+            };
+            Some((place, tree))
         });
         most.collect()
+    }
+
+    /// The place of the first filter of that kind.
+    pub(super) fn place(&self, kind: &str) -> Option<usize> {
+        self.filters.iter().position(|filter| filter.kind == kind)
+    }
+
+    /// Whether all is read that routes say of filters that guard; what is not is reported.
+    pub(super) fn is_read(&self, report: &mut Report) -> bool {
+        let mut is_read = true;
+        for filter in &self.filters {
+            let (known, what): (&[&str], _) = match filter.kind {
+                "RBAC" => (&["rbac"], "rbac of a route"),
+                "Buffer" => (&["disabled", "buffer"], "buffer of a route"),
+                "ApiKeyAuth" => (
+                    &["credentials", "key_sources", "allowed_clients"],
+                    "api_key_auth of a route",
+                ),
+                _ => continue,
+            };
+            if let Some(own) = filter.own.first() {
+                is_read &= rest(own, known, what, report);
+            }
+        }
+        is_read
+    }
+
+    /// What the filters in front of a place do to the fields of requests.
+    pub(super) fn before(&self, place: usize) -> Before {
+        let mut before = Before::default();
+        for filter in self.filters.iter().take(place) {
+            let levels = std::iter::once(filter.config).chain(filter.own.iter().copied());
+            match filter.kind {
+                "HeaderMutation" => levels.for_each(|level| mutated(level, &mut before)),
+                "JwtAuthentication" => {
+                    let providers = member(filter.config, "providers").map(entries);
+                    for (_, provider) in providers.unwrap_or_default() {
+                        of_provider(provider, &mut before);
+                    }
+                }
+                "ApiKeyAuth" => levels.for_each(|level| {
+                    for source in items(level, "key_sources") {
+                        let header = text(source, "header");
+                        header.iter().for_each(|name| before.change(Some(name)));
+                    }
+                    let header = path(level, &["forwarding", "header"]).and_then(Tree::text);
+                    header.iter().for_each(|name| before.change(Some(name)));
+                }),
+                _ => {}
+            }
+        }
+        before
     }
 
     /// What a route says of the filter of that kind.
@@ -339,11 +401,44 @@ impl<'t> Effective<'t> {
     }
 }
 
+/// The fields of requests that a `HeaderMutation` changes.
+fn mutated(tree: &Tree, before: &mut Before) {
+    let mutations = member(tree, "mutations");
+    let all = mutations.map(|mutations| items(mutations, "request_mutations"));
+    for each in all.unwrap_or_default() {
+        let added = path(each, &["append", "header", "key"]).and_then(Tree::text);
+        before.change(text(each, "remove").or(added));
+    }
+}
+
+/// The fields that `jwt_authn` writes, and those that it takes the token out of.
+fn of_provider(tree: &Tree, before: &mut Before) {
+    for each in items(tree, "claim_to_headers") {
+        before.change(text(each, "header_name"));
+    }
+    if let Some(name) = text(tree, "forward_payload_header") {
+        before.change(Some(name));
+    }
+    if boolean(tree, "forward") {
+        return;
+    }
+    let places = items(tree, "from_headers");
+    for each in &places {
+        before.change(text(each, "name"));
+    }
+    if places.is_empty() {
+        before.change(Some("authorization"));
+    }
+    if !texts(tree, "from_cookies").is_empty() {
+        before.change(Some("cookie"));
+    }
+}
+
 /// The conditions of a match on header fields, as a document has them; none if they cannot be said.
 pub(super) fn conditions(tree: &Tree) -> Option<super::areas::Conditions> {
     let mut found = super::areas::Conditions::default();
     for each in items(tree, "headers") {
-        found.add(&header(each))?;
+        found.add(&header(each, &Before::default()))?;
     }
     Some(found)
 }

@@ -207,7 +207,7 @@ fn of_key(
             return claims(key, values, action, at, report);
         }
         "remote.ip" => Box::new(|value| Some(addresses(value))),
-        "hosts" => Box::new(host),
+        "hosts" => Box::new(|value| host(value, values)),
         "methods" => Box::new(|value| match Pattern::of(value) {
             Pattern::Present => Some(Expression::Const(true)),
             Pattern::Exact(method) => Some(Expression::methods(vec![method.to_owned()])),
@@ -308,11 +308,17 @@ fn request_principal(value: &str, providers: &Providers) -> Option<Expression> {
     }
 }
 
-fn host(value: &str) -> Option<Expression> {
+/// A host. Istio compares in any case, and `name` is for requests without a port; `all` may have `name:*` beside it.
+fn host(value: &str, all: &[String]) -> Option<Expression> {
+    let has = |wanted: &str| all.iter().any(|value| value == wanted);
     match Pattern::of(value) {
         Pattern::Present => Some(Expression::Const(true)),
-        Pattern::Exact(name) => host_is(name),
-        Pattern::Suffix(end) if end.starts_with('.') => host_is(&format!("*{end}")),
+        Pattern::Exact(name) => host_is(name, has(&format!("{name}:*"))),
+        // That is said by the name.
+        Pattern::Prefix(begin) if begin.strip_suffix(':').is_some_and(has) => {
+            Some(Expression::Const(false))
+        }
+        Pattern::Suffix(end) if end.starts_with('.') => host_is(&format!("*{end}"), false),
         Pattern::Suffix(_) | Pattern::Prefix(_) => None,
     }
 }

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::Value;
 
 use super::{Scratch, run, text};
+
+mod chains;
 
 /// Files of the tests, and the documents that are made of them.
 fn imports() -> PathBuf {
@@ -42,7 +45,8 @@ fn what_is_imported_is_what_stands_beside_it() {
 
 /// What comes of a chain with these filters, its exit status, and what is told.
 fn imported(filters: &str) -> (Value, i32, String) {
-    let scratch = Scratch::new(&format!("import-{}", filters.len()));
+    static CHAINS: AtomicUsize = AtomicUsize::new(0);
+    let scratch = Scratch::new(&format!("import-{}", CHAINS.fetch_add(1, Relaxed)));
     scratch.write("chain.yaml", filters);
     let output = run(&scratch.0, &["import", "envoy", "chain.yaml"]);
     let document = serde_json::from_slice(&output.stdout).unwrap_or_default();
