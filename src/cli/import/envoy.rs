@@ -2,6 +2,7 @@
 
 mod areas;
 mod chain;
+mod checks;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -54,13 +55,7 @@ impl EnvoyArguments {
                 )),
             });
         };
-        for name in ["rds", "scoped_routes"] {
-            if member(manager, name).is_some() {
-                return Err(told(
-                    "its routes come from elsewhere, and what they say of filters is not known: put `route_config` in the place of `rds`, as /config_dump shows it",
-                ));
-            }
-        }
+        checks::readable(manager).map_err(|reason| told(&reason))?;
         Importer::of(manager, report).import(report)
     }
 }
@@ -124,6 +119,7 @@ impl<'t> Importer<'t> {
     }
 
     fn import(mut self, report: &mut Report) -> Result<Value, String> {
+        checks::hosts(self.manager, &self.chain, report);
         for area in areas(self.manager, &self.chain, report) {
             self.area(&area, report);
         }
@@ -133,6 +129,7 @@ impl<'t> Importer<'t> {
         for route in refused {
             report.lost(&at, route);
         }
+        checks::paths(self.manager, &document, report);
         report.note(
             &at,
             "paths are compared decoded, hosts in any case and without port; what servers read in two ways is refused: see docs/migration.md",

@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::assembly::{Access, Assembly};
 use super::expression::Action;
 use super::jwt::Providers;
-use super::reading::{Report, entries, items, member, path, scalar, text};
+use super::reading::{Report, entries, items, member, path, rest, scalar, text};
 use super::{Output, limits, read};
-use portcullis_cases::tree::Tree;
+use portcullis_cases::tree::{Content, Tree};
 
 #[derive(Debug, Args)]
 pub(crate) struct IstioArguments {
@@ -87,8 +87,11 @@ impl IstioArguments {
             report.turn_to(resource.file);
             let namespace = path(resource.tree, &["metadata", "namespace"]).and_then(Tree::text);
             let is_of_root = namespace == Some(self.root_namespace.as_str());
-            let is_here =
-                self.namespace.is_none() || is_of_root || namespace == self.namespace.as_deref();
+            // What says no namespace goes where it is applied: to the one that is asked for, for all that is known.
+            let is_here = self.namespace.is_none()
+                || namespace.is_none()
+                || is_of_root
+                || namespace == self.namespace.as_deref();
             let selector = selector(&resource);
             let is_meant = labels.as_ref().is_none_or(|labels| {
                 selector
@@ -104,6 +107,19 @@ impl IstioArguments {
                     ),
                 );
                 continue;
+            }
+            if !READ.contains(&resource.kind) {
+                unread(&resource, report);
+                continue;
+            }
+            if namespace.is_none() && self.namespace.is_some() {
+                report.note(
+                    &resource.tree.at,
+                    format!(
+                        "{} {} names no namespace, and is taken as of this one",
+                        resource.kind, resource.name
+                    ),
+                );
             }
             let named = ["targetRef", "targetRefs"].into_iter();
             let mut named = named.filter_map(|name| member(resource.spec?, name));
@@ -137,29 +153,56 @@ impl IstioArguments {
     }
 }
 
+/// Kinds that are read.
+const READ: [&str; 3] = [
+    "RequestAuthentication",
+    "AuthorizationPolicy",
+    "EnvoyFilter",
+];
+
 fn of_tree<'t>(tree: &'t Tree, file: usize, found: &mut Vec<Resource<'t>>) {
+    if matches!(tree.content, Content::Plain(Value::Null)) {
+        return;
+    }
     let kind = text(tree, "kind").unwrap_or_default();
-    if kind == "List" {
+    if kind.ends_with("List") && member(tree, "items").is_some() {
         items(tree, "items")
             .into_iter()
             .for_each(|item| of_tree(item, file, found));
         return;
     }
     let name = path(tree, &["metadata", "name"]).and_then(Tree::text);
-    if [
-        "RequestAuthentication",
-        "AuthorizationPolicy",
-        "EnvoyFilter",
-    ]
-    .contains(&kind)
-    {
-        found.push(Resource {
-            file,
-            kind,
-            name: name.unwrap_or("unnamed").to_owned(),
-            tree,
-            spec: member(tree, "spec"),
-        });
+    found.push(Resource {
+        file,
+        kind,
+        name: name.unwrap_or("unnamed").to_owned(),
+        tree,
+        spec: member(tree, "spec"),
+    });
+}
+
+/// Says of an object of another kind that it is not read: what may refuse requests stays, and all else has nothing to do
+/// with this.
+fn unread(resource: &Resource<'_>, report: &mut Report) {
+    const GUARDS: [&str; 3] = ["PeerAuthentication", "WasmPlugin", "NetworkPolicy"];
+    let Resource {
+        kind, name, tree, ..
+    } = resource;
+    let version = text(tree, "apiVersion").unwrap_or_default();
+    let is_of_guards = ["security.istio.io/", "extensions.istio.io/"];
+    let is_of_guards = is_of_guards.iter().any(|group| version.starts_with(group));
+    if kind.is_empty() {
+        report.lost(&tree.at, "an object without `kind` is not read");
+    } else if is_of_guards || GUARDS.contains(kind) {
+        report.lost(
+            &tree.at,
+            format!("{kind} {name} has no counterpart: keep it, it goes on beside this filter"),
+        );
+    } else {
+        report.note(
+            &tree.at,
+            format!("{kind} {name} is not read, and stays as it is"),
+        );
     }
 }
 
@@ -185,11 +228,15 @@ fn document(chosen: &[Resource<'_>], report: &mut Report) -> Result<Value, Strin
         .filter(|each| each.kind == "RequestAuthentication")
     {
         report.turn_to(resource.file);
-        for rule in resource
-            .spec
-            .map(|spec| items(spec, "jwtRules"))
-            .unwrap_or_default()
-        {
+        let rules = resource.spec.and_then(|spec| member(spec, "jwtRules"));
+        if rules.is_some_and(|rules| !matches!(rules.content, Content::List(_))) {
+            report.lost(
+                &resource.tree.at,
+                "`jwtRules` is no list: all requests are refused",
+            );
+            is_refused = true;
+        }
+        for rule in rules.map(Tree::children).unwrap_or_default() {
             is_refused |= !authentication::provider(rule, &mut providers, report);
         }
     }
@@ -220,7 +267,7 @@ fn document(chosen: &[Resource<'_>], report: &mut Report) -> Result<Value, Strin
         .filter(|each| each.kind == "AuthorizationPolicy")
     {
         report.turn_to(resource.file);
-        policy(resource, &providers, &mut access, report);
+        is_refused |= policy(resource, &providers, &mut access, report).is_none();
     }
     let mut used = Vec::new();
     for resource in chosen.iter().filter(|each| each.kind == "EnvoyFilter") {
@@ -256,37 +303,66 @@ fn document(chosen: &[Resource<'_>], report: &mut Report) -> Result<Value, Strin
     Ok(document)
 }
 
-/// Adds the rules of a policy.
+/// What a policy does: nothing here, if it goes on beside this filter. None if there is no such action.
+fn action(resource: &Resource<'_>, report: &mut Report) -> Option<Option<Action>> {
+    let action = resource.spec.and_then(|spec| member(spec, "action"));
+    let action = action.map_or(Some("ALLOW".to_owned()), scalar);
+    // As protobuf has them, by name or number.
+    match action.as_deref() {
+        Some("ALLOW" | "0") => Some(Some(Action::Allow)),
+        Some("DENY" | "1") => Some(Some(Action::Deny)),
+        Some(other @ ("AUDIT" | "2" | "CUSTOM" | "3")) => {
+            report.lost(
+                &resource.tree.at,
+                format!("AuthorizationPolicy {} with action {other} has no counterpart: keep it, it goes on beside this filter", resource.name),
+            );
+            Some(None)
+        }
+        _ => {
+            report.lost(
+                &resource.tree.at,
+                format!("AuthorizationPolicy {} has an action that there is not: all requests are refused", resource.name),
+            );
+            None
+        }
+    }
+}
+
+/// Adds the rules of a policy; none if it cannot be read, so that nobody may get through.
 fn policy(
     resource: &Resource<'_>,
     providers: &Providers,
     access: &mut Access,
     report: &mut Report,
-) {
-    let spec = resource.spec;
-    let action = spec
-        .and_then(|spec| text(spec, "action"))
-        .unwrap_or("ALLOW");
+) -> Option<()> {
+    const KNOWN: [&str; 5] = ["selector", "targetRef", "targetRefs", "action", "rules"];
+    let Some(action) = action(resource, report)? else {
+        return Some(());
+    };
     let dry_run = path(resource.tree, &["metadata", "annotations"]);
     let dry_run = dry_run
         .and_then(|all| all.get("istio.io/dry-run"))
         .and_then(scalar);
     let is_tried = dry_run.as_deref() == Some("true");
-    let action = match action {
-        "ALLOW" => Action::Allow,
-        "DENY" => Action::Deny,
-        other => {
-            report.lost(
-                &resource.tree.at,
-                format!("AuthorizationPolicy {} with action {other} has no counterpart: keep it, it goes on beside this filter", resource.name),
-            );
-            return;
-        }
-    };
     access.needs_allowance |= action == Action::Allow && !is_tried;
     report.took(format!("AuthorizationPolicy {}", resource.name));
-    let Some(spec) = spec else { return };
-    for rule in items(spec, "rules") {
+    let Some(spec) = resource.spec else {
+        return Some(());
+    };
+    rest(spec, &KNOWN, "an AuthorizationPolicy", report);
+    let rules = member(spec, "rules");
+    let is_list = rules.is_none_or(|rules| matches!(rules.content, Content::List(_)));
+    if !is_list || entries(spec).iter().any(|(name, _)| !KNOWN.contains(name)) {
+        report.lost(
+            &resource.tree.at,
+            format!(
+                "AuthorizationPolicy {} cannot be read: all requests are refused",
+                resource.name
+            ),
+        );
+        return None;
+    }
+    for rule in rules.map(Tree::children).unwrap_or_default() {
         let expression = authorization::rule(rule, providers, action, report);
         let expression = match providers.taken.is_empty() {
             true => expression.of_nobody(),
@@ -299,6 +375,7 @@ fn policy(
         }
         access.add(&resource.name, &found.rules, action, is_tried);
     }
+    Some(())
 }
 
 /// The limits of an `EnvoyFilter` that puts `local_ratelimit` into chains.

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::assembly::usable_name;
 use super::probe::probe;
-use super::reading::{Report, entries, items, path, scalar, text};
+use super::reading::{Report, entries, items, member, path, scalar, text};
 use super::{Output, read};
-use portcullis_cases::tree::Tree;
+use portcullis_cases::tree::{Content, Tree};
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenapiArguments {
@@ -96,16 +96,49 @@ fn base_path(api: &Tree) -> String {
     behind.to_owned()
 }
 
+/// Whether `security` stands there and asks for something. What cannot be read does.
+fn asks(tree: &Tree) -> bool {
+    let is_nothing =
+        |each: &Tree| matches!(&each.content, Content::Object(members) if members.is_empty());
+    match member(tree, "security").map(|list| &list.content) {
+        None => false,
+        Some(Content::List(items)) => !items.iter().all(is_nothing),
+        Some(_) => true,
+    }
+}
+
+/// Whether an operation of a path asks for credentials: of one that stands elsewhere in the document too. One in another
+/// document counts as asking.
+fn asks_in_path(item: &Tree, api: &Tree, depth: usize) -> bool {
+    /// One that leads on to others leads so far.
+    const MOST: usize = 16;
+    if item.children().into_iter().any(asks) {
+        return true;
+    }
+    let Some(reference) = item.get("$ref") else {
+        return false;
+    };
+    let found = reference.text().and_then(|text| text.strip_prefix("#/"));
+    let found = found.and_then(|pointer| {
+        let mut names = pointer.split('/');
+        names.try_fold(api, |tree, name| {
+            let name = name.replace("~1", "/").replace("~0", "~");
+            match &tree.content {
+                Content::List(items) => items.get(name.parse::<usize>().ok()?),
+                _ => tree.get(&name),
+            }
+        })
+    });
+    match found {
+        Some(found) if depth < MOST => asks_in_path(found, api, depth + 1),
+        _ => true,
+    }
+}
+
 /// Whether some operation asks for credentials. Who issues them is not known: the route refuses all until that is said.
 fn asks_for_credentials(api: &Tree, report: &mut Report) -> bool {
-    let asks = |tree: &Tree| {
-        items(tree, "security")
-            .iter()
-            .any(|each| !entries(each).is_empty())
-    };
     let paths = api.get("paths").map(Tree::children).unwrap_or_default();
-    let operations = paths.iter().flat_map(|path| path.children());
-    let is_asked = asks(api) || operations.into_iter().any(asks);
+    let is_asked = asks(api) || paths.into_iter().any(|item| asks_in_path(item, api, 0));
     if !is_asked {
         return false;
     }

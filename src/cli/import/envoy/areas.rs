@@ -44,17 +44,25 @@ impl Conditions {
     pub(super) fn add(&mut self, expression: &Expression) -> Option<()> {
         match expression {
             Expression::Const(true) => Some(()),
-            Expression::And(all) => all.iter().try_for_each(|each| self.add(each)),
+            Expression::And(all) => {
+                // `GET` is written so that it stands for itself. Alone, that it is not `HEAD` cannot be said.
+                let is_get_alone = all.iter().any(|each| match each {
+                    Expression::Is(Leaf::To("methods", methods)) => {
+                        let has = |name: &str| methods.iter().any(|method| method == name);
+                        has("GET") && !has("HEAD")
+                    }
+                    _ => false,
+                });
+                let mut all = all.iter();
+                all.try_for_each(|each| match is_get_alone && is_not_head(each) {
+                    true => Some(()),
+                    false => self.add(each),
+                })
+            }
             Expression::Is(Leaf::To("methods", methods)) => {
                 let methods = methods.iter().filter_map(Value::as_str);
                 let methods = methods.map(str::to_owned).collect();
                 self.methods = common_methods(self.methods.as_ref(), Some(&methods));
-                Some(())
-            }
-            // `GET` is written so that it stands for itself.
-            Expression::Not(inner)
-                if **inner == Expression::Is(Leaf::To("methods", vec!["HEAD".into()])) =>
-            {
                 Some(())
             }
             Expression::Is(Leaf::When(condition)) => {
@@ -71,6 +79,11 @@ impl Conditions {
             _ => None,
         }
     }
+}
+
+fn is_not_head(expression: &Expression) -> bool {
+    let head = || Expression::Is(Leaf::To("methods", vec!["HEAD".into()]));
+    matches!(expression, Expression::Not(inner) if **inner == head())
 }
 
 /// A condition as routes have it: with `name` for `header`.
@@ -178,6 +191,13 @@ impl Match {
     }
 }
 
+/// Where hosts stand: those of one port refuse before all others, for nobody can tell them from the others here; then come
+/// exact names, ends from the longest, and all.
+const OF_A_PORT: u8 = 0;
+const EXACT: u8 = 1;
+const BELOW: u8 = 2;
+const ALL: u8 = 3;
+
 /// Hosts of one rank: all that Envoy looks for first come first.
 struct Hosts<'t> {
     rank: (u8, std::cmp::Reverse<usize>),
@@ -216,6 +236,22 @@ pub(super) fn areas<'t>(
     all
 }
 
+/// Whether filters differ by the cluster that a route chooses.
+fn is_split(route: &Tree, chain: &Chain<'_>) -> bool {
+    let clusters = path(route, &["route", "weighted_clusters"]);
+    let clusters = clusters.map(|all| items(all, "clusters"));
+    let mut clusters = clusters.unwrap_or_default().into_iter();
+    clusters.any(|cluster| chain.is_overridden(cluster))
+}
+
+/// Whether filters may differ in this virtual host from what they are elsewhere.
+pub(super) fn is_of_its_own(host: &Tree, chain: &Chain<'_>) -> bool {
+    let differs = |route: &Tree| chain.is_overridden(route) || is_split(route, chain);
+    chain.is_overridden(host)
+        || member(host, "matcher").is_some()
+        || items(host, "routes").into_iter().any(differs)
+}
+
 fn ranks<'t>(tree: &'t Tree, hosts: &mut Vec<Hosts<'t>>, report: &mut Report) {
     let reverse = std::cmp::Reverse;
     let domains = texts(tree, "domains");
@@ -230,7 +266,7 @@ fn ranks<'t>(tree: &'t Tree, hosts: &mut Vec<Hosts<'t>>, report: &mut Report) {
             });
         };
         if domain == "*" {
-            push((2, reverse(0)), Vec::new(), false);
+            push((ALL, reverse(0)), Vec::new(), false);
             continue;
         }
         let Some(name) = host_name(domain) else {
@@ -240,24 +276,24 @@ fn ranks<'t>(tree: &'t Tree, hosts: &mut Vec<Hosts<'t>>, report: &mut Report) {
                     "the domain {domain:?} cannot be said: what Envoy asks after it is refused"
                 ),
             );
-            push((1, reverse(domain.len())), Vec::new(), true);
+            push((BELOW, reverse(domain.len())), Vec::new(), true);
             continue;
         };
         let has_port = name.len() < domain.len();
         if has_port {
             if !domains.contains(&name) {
                 report.lost(&tree.at, format!("the domain {domain:?} is for one port, and hosts have none here: all requests for the host are refused; name it without its port"));
-                push((0, reverse(0)), vec![name], true);
+                push((OF_A_PORT, reverse(0)), vec![name], true);
             }
         } else if name.starts_with("*.") {
-            push((1, reverse(name.len())), vec![name], false);
+            push((BELOW, reverse(name.len())), vec![name], false);
         } else if !exact.contains(&name) {
             exact.push(name);
         }
     }
     if !exact.is_empty() {
         hosts.push(Hosts {
-            rank: (0, reverse(0)),
+            rank: (EXACT, reverse(0)),
             tree,
             names: exact,
             is_unknown: false,
@@ -317,20 +353,10 @@ fn of_hosts<'t>(
         return;
     }
     let routes = items(tree, "routes");
-    let clusters = |route: &'t Tree| {
-        let clusters = path(route, &["route", "weighted_clusters"]);
-        clusters
-            .map(|all| items(all, "clusters"))
-            .unwrap_or_default()
-    };
-    let is_split = |route: &'t Tree| {
-        let clusters = clusters(route);
-        clusters.iter().any(|cluster| chain.is_overridden(cluster))
-    };
     // Routes behind the last that says something of filters are judged like the rest.
     let last = routes
         .iter()
-        .rposition(|route| chain.is_overridden(route) || is_split(route));
+        .rposition(|route| chain.is_overridden(route) || is_split(route, chain));
     let told = last.map_or(0, |last| last + 1);
     for (place, route) in routes.iter().enumerate().take(told) {
         let own = text(route, "name").filter(|name| !name.is_empty());
@@ -342,7 +368,7 @@ fn of_hosts<'t>(
         if matching.is_none() {
             report.lost(&route.at, "a route whose match cannot be said: all requests that come to it are refused; write a `match` for it");
         }
-        let is_split = is_split(route);
+        let is_split = is_split(route, chain);
         if is_split {
             report.lost(&route.at, "filters that differ by weighted clusters have no counterpart: the route refuses all");
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::jwt::{Providers, claim};
 use super::super::probe::probe;
 use super::super::reading::{Report, boolean, duration, items, member, rest, text, texts};
-use portcullis_cases::tree::{Tree, of_json};
+use portcullis_cases::tree::{Content, Tree, of_json};
 
 const KNOWN: [&str; 13] = [
     "issuer",
@@ -33,6 +33,24 @@ pub(super) fn provider(rule: &Tree, providers: &mut Providers, report: &mut Repo
         );
         return false;
     };
+    for list in ["audiences", "fromHeaders", "fromParams", "fromCookies"] {
+        let is_readable = member(rule, list).is_none_or(|tree| match &tree.content {
+            Content::List(items) => items.iter().all(|item| match list {
+                "fromHeaders" => text(item, "name").is_some(),
+                _ => item.text().is_some(),
+            }),
+            _ => false,
+        });
+        if !is_readable {
+            report.lost(
+                &rule.at,
+                format!(
+                    "`{list}` of the issuer {issuer:?} cannot be read: all requests are refused"
+                ),
+            );
+            return false;
+        }
+    }
     let name = name(issuer, providers);
     let mut provider = Map::new();
     provider.insert("issuer".into(), issuer.into());

@@ -9,8 +9,8 @@ use super::super::headers::{exists, host_is, item};
 use super::super::jwt::Providers;
 use super::super::paths::{PathSet, escaped, of_template, of_test};
 use super::super::rbac::{addresses, paths};
-use super::super::reading::{Report, items, member, rest, text, texts};
-use portcullis_cases::tree::Tree;
+use super::super::reading::{Report, entries, member, rest, scalar, text};
+use portcullis_cases::tree::{Content, Tree};
 
 /// What one value of a condition asks; `None` if it has no counterpart.
 type Judge<'k> = Box<dyn Fn(&str) -> Option<Expression> + 'k>;
@@ -54,39 +54,86 @@ pub(super) fn rule(
     action: Action,
     report: &mut Report,
 ) -> Expression {
-    rest(tree, &["from", "to", "when"], "a rule", report);
+    const KNOWN: [&str; 3] = ["from", "to", "when"];
+    rest(tree, &KNOWN, "a rule", report);
+    if !has_only(tree, &KNOWN) {
+        return Expression::Unknown;
+    }
     let mut parts = Vec::new();
-    let sources = items(tree, "from");
-    if !sources.is_empty() {
-        let sources = sources
-            .into_iter()
-            .map(|each| match member(each, "source") {
-                Some(source) => of_fields(source, providers, action, report),
-                None => Expression::Unknown,
-            });
-        parts.push(Expression::Or(sources.collect()));
-    }
-    let operations = items(tree, "to");
-    if !operations.is_empty() {
-        let operations = operations
-            .into_iter()
-            .map(|each| match member(each, "operation") {
-                Some(operation) => of_fields(operation, providers, action, report),
-                None => Expression::Unknown,
-            });
-        parts.push(Expression::Or(operations.collect()));
-    }
-    for condition in items(tree, "when") {
-        let key = text(condition, "key").unwrap_or_default();
-        for (name, holds) in [("values", true), ("notValues", false)] {
-            let values = texts(condition, name);
-            if !values.is_empty() {
-                let expression = of_key(key, &values, providers, action, &condition.at, report);
-                parts.push(expression.inverted(!holds));
+    for (name, inner) in [("from", "source"), ("to", "operation")] {
+        let Some(list) = member(tree, name) else {
+            continue;
+        };
+        let Some(all) = filled(list) else {
+            return Expression::Unknown;
+        };
+        let all = all.iter().map(|each| match member(each, inner) {
+            Some(fields) if has_only(each, &[inner]) => {
+                of_fields(fields, providers, action, report)
             }
-        }
+            _ => Expression::Unknown,
+        });
+        parts.push(Expression::Or(all.collect()));
+    }
+    if let Some(list) = member(tree, "when") {
+        let Some(conditions) = filled(list) else {
+            return Expression::Unknown;
+        };
+        let conditions = conditions.iter();
+        parts.extend(conditions.map(|each| condition(each, providers, action, report)));
     }
     Expression::all(parts)
+}
+
+/// Whether an object has no other members than these.
+fn has_only(tree: &Tree, known: &[&str]) -> bool {
+    matches!(tree.content, Content::Object(_))
+        && entries(tree).iter().all(|(name, _)| known.contains(name))
+}
+
+/// The items of a list that has some.
+fn filled(tree: &Tree) -> Option<&[Tree]> {
+    match &tree.content {
+        Content::List(items) if !items.is_empty() => Some(items),
+        _ => None,
+    }
+}
+
+/// The texts of a list that has some, and nothing else.
+fn values(list: &Tree) -> Option<Vec<String>> {
+    let values = filled(list)?.iter().map(scalar);
+    let values: Vec<String> = values.collect::<Option<_>>()?;
+    (!values.iter().any(String::is_empty)).then_some(values)
+}
+
+/// One of `when`.
+fn condition(
+    tree: &Tree,
+    providers: &Providers,
+    action: Action,
+    report: &mut Report,
+) -> Expression {
+    let Some(key) = text(tree, "key") else {
+        return Expression::Unknown;
+    };
+    if !has_only(tree, &["key", "values", "notValues"]) {
+        return Expression::Unknown;
+    }
+    let mut parts = Vec::new();
+    for (name, holds) in [("values", true), ("notValues", false)] {
+        let Some(list) = member(tree, name) else {
+            continue;
+        };
+        let expression = match values(list) {
+            Some(values) => of_key(key, &values, providers, action, &tree.at, report),
+            None => Expression::Unknown,
+        };
+        parts.push(expression.inverted(!holds));
+    }
+    match parts.is_empty() {
+        true => Expression::Unknown,
+        false => Expression::all(parts),
+    }
 }
 
 /// A source or an operation: all of its fields hold.
@@ -96,16 +143,16 @@ fn of_fields(
     action: Action,
     report: &mut Report,
 ) -> Expression {
+    let fields = entries(tree);
+    if fields.is_empty() {
+        return Expression::Unknown;
+    }
     let mut parts = Vec::new();
-    for (name, list) in super::super::reading::entries(tree) {
-        let values: Vec<String> = list
-            .children()
-            .into_iter()
-            .filter_map(super::super::reading::scalar)
-            .collect();
-        if values.is_empty() {
+    for (name, list) in fields {
+        let Some(values) = values(list) else {
+            parts.push(Expression::Unknown);
             continue;
-        }
+        };
         let (field, holds) = match name.strip_prefix("not") {
             Some(rest) => {
                 let mut letters = rest.chars();
@@ -216,8 +263,16 @@ fn request_principal(value: &str, providers: &Providers) -> Option<Expression> {
             .values()
             .filter_map(|provider| provider.get("issuer")?.as_str())
     };
+    // A token without `sub` has no principal.
+    let has_subject = || {
+        let test = json!({ "regex": ".+" });
+        Expression::Is(Leaf::From("subjects", vec![test]))
+    };
     match Pattern::of(value) {
-        Pattern::Present => Some(Expression::Is(Leaf::Authenticated)),
+        Pattern::Present => Some(Expression::all([
+            Expression::Is(Leaf::Authenticated),
+            has_subject(),
+        ])),
         Pattern::Exact(value) => {
             // An issuer has slashes itself.
             let pairs = known().filter_map(|issuer| {
@@ -233,7 +288,7 @@ fn request_principal(value: &str, providers: &Providers) -> Option<Expression> {
             let pairs = known().filter_map(|issuer| {
                 let whole = format!("{issuer}/");
                 if whole.starts_with(begin) {
-                    return Some(issuer_is(issuer));
+                    return Some(Expression::all([issuer_is(issuer), has_subject()]));
                 }
                 let subject = begin.strip_prefix(whole.as_str())?;
                 let test = json!({ "prefix": subject }).as_object()?.clone();

@@ -9,6 +9,8 @@
 
 #[path = "../import/mod.rs"]
 mod import;
+#[path = "../import/strict.rs"]
+mod import_strict;
 mod testing;
 mod under;
 

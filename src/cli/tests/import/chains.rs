@@ -29,6 +29,9 @@ fn rbac(action: &str, permission: &str, principal: &str) -> String {
 
 const ANY: &str = "{ any: true }";
 
+/// What makes a connection manager of filters: one that sees paths as documents do.
+const NORMAL: &str = "normalize_path: true\nhttp_filters:\n";
+
 /// Whose claims under that key of the metadata have the role of a guest.
 fn guests(key: &str) -> String {
     format!(
@@ -160,7 +163,8 @@ fn enumerations_may_be_numbers() {
         ("DENY", "deny"),
         ("0", "allow"),
     ] {
-        let (document, status, told) = imported(&rbac(written, &path("/a"), ANY));
+        let (document, status, told) =
+            imported(&(NORMAL.to_owned() + &rbac(written, &path("/a"), ANY)));
         assert_eq!(status, 0, "{told}");
         assert_eq!(rule(&document)["action"], action, "{written}");
     }
@@ -214,7 +218,8 @@ fn expressions_know_of_case_by_themselves() {
     let open = |matching: &str| {
         let rule = format!("{{ match: {{ {matching}, case_sensitive: false }} }}");
         let rest = "{ match: { prefix: / }, requires: { provider_name: a } }";
-        let (document, status, told) = imported(&jwt(&[("a", "")], &[&rule, rest]));
+        let (document, status, told) =
+            imported(&(NORMAL.to_owned() + &jwt(&[("a", "")], &[&rule, rest])));
         assert_eq!(status, 0, "{told}");
         assert_eq!(document["routes"][0]["open"], true);
         document["routes"][0]["match"]["path"].clone()
