@@ -304,7 +304,14 @@ impl<'m> Writer<'m> {
 fn texts(facts: &Facts) -> Vec<Map<String, Value>> {
     let mut choices = Vec::new();
     let is_text = facts.takes(Kind::Text);
-    let is_open = facts.is_free_text || facts.is_pattern;
+    // Texts that were taken are words of the format where another kind stands beside them, as "off" beside an
+    // object. All others are texts of those who wrote the examples.
+    let is_word = |text: &String| text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let has_kinds = [Kind::Object, Kind::List, Kind::False, Kind::True];
+    let are_words =
+        has_kinds.iter().any(|kind| facts.takes(*kind)) && facts.literals.iter().all(is_word);
+    let is_told = !facts.literals.is_empty() && !are_words;
+    let is_open = facts.is_free_text || facts.is_pattern || is_told;
     let mut words = facts.names.clone();
     if !is_open {
         let literals = facts.literals.iter().filter(|text| !words.contains(text));
