@@ -62,13 +62,17 @@ pub(super) struct Rules {
 /// One part of a term.
 #[derive(Clone, Debug)]
 enum Literal {
-    Leaf { leaf: Leaf, holds: bool, kind: Kind },
+    Leaf {
+        leaf: Leaf,
+        holds: bool,
+        kind: LeafKind,
+    },
     Unknown,
 }
 
 /// How exactly a leaf stands for what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum LeafKind {
     Exact,
     Under,
     Over,
@@ -197,9 +201,9 @@ impl Expression {
         let terms = match self {
             Self::Const(value) if *value == holds => vec![Vec::new()],
             Self::Const(_) => Vec::new(),
-            Self::Is(asked) => vec![vec![leaf(asked, Kind::Exact)]],
-            Self::Under(asked) => vec![vec![leaf(asked, Kind::Under)]],
-            Self::Over(asked) => vec![vec![leaf(asked, Kind::Over)]],
+            Self::Is(asked) => vec![vec![leaf(asked, LeafKind::Exact)]],
+            Self::Under(asked) => vec![vec![leaf(asked, LeafKind::Under)]],
+            Self::Over(asked) => vec![vec![leaf(asked, LeafKind::Over)]],
             Self::Unknown => vec![vec![Literal::Unknown]],
             Self::Not(inner) => inner.terms(!holds)?,
             Self::And(all) if holds => product(all, holds)?,
@@ -251,13 +255,13 @@ fn of_term(term: &[Literal], action: Action, found: &mut Rules) -> Option<Rule> 
             Literal::Unknown => Added::No,
             Literal::Leaf {
                 holds,
-                kind: Kind::Under,
+                kind: LeafKind::Under,
                 ..
             } if *holds != (action == Action::Allow) => Added::No,
             Literal::Leaf {
                 leaf,
                 holds,
-                kind: Kind::Over,
+                kind: LeafKind::Over,
             } if *holds == (action == Action::Allow) => {
                 found.is_of_hosts |= matches!(leaf, Leaf::To("hosts", _));
                 Added::No
