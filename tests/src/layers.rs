@@ -295,6 +295,7 @@ mod circles {
             "src/hosts/proxy-wasm",
             "src/cases",
             "src/cli",
+            "src/release",
         ] {
             let sources = Sources::of(&repository().join(folder));
             let edges = sources.edges();
@@ -408,6 +409,7 @@ mod names {
             "src/hosts/proxy-wasm",
             "src/cases",
             "src/cli",
+            "src/release",
         ] {
             let mut sources = Vec::new();
             files(&repository().join(folder), &mut sources);

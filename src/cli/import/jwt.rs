@@ -258,7 +258,7 @@ fn provider(name: &str, tree: &Tree, report: &mut Report) -> Option<Value> {
     };
     provider.insert("audiences".into(), audiences);
     keys(tree, &mut provider, report);
-    places(tree, &mut provider);
+    places(tree, ENVOYS_PLACES, &mut provider);
     if !boolean(tree, "require_expiration") {
         provider.insert("require_expiration".into(), false.into());
         report.note(
@@ -408,23 +408,31 @@ fn keys(tree: &Tree, provider: &mut Map<String, Value>, report: &mut Report) {
     }
 }
 
-/// Where tokens stand. Envoy looks into a parameter too where nothing is said.
-fn places(tree: &Tree, provider: &mut Map<String, Value>) {
-    let headers = items(tree, "from_headers").into_iter().filter_map(|each| {
+/// What names the places of tokens: in Envoy, in Istio.
+pub(super) const ENVOYS_PLACES: [&str; 4] = [
+    "from_headers",
+    "value_prefix",
+    "from_params",
+    "from_cookies",
+];
+pub(super) const ISTIOS_PLACES: [&str; 4] = ["fromHeaders", "prefix", "fromParams", "fromCookies"];
+
+/// Where tokens stand. Both look into a parameter too where nothing is said.
+pub(super) fn places(tree: &Tree, names: [&str; 4], provider: &mut Map<String, Value>) {
+    let [of_headers, prefix_name, of_params, of_cookies] = names;
+    let headers = items(tree, of_headers).into_iter().filter_map(|each| {
         let mut place = Map::new();
-        place.insert(
-            "name".into(),
-            text(each, "name")?.to_ascii_lowercase().into(),
-        );
-        if let Some(prefix) = text(each, "value_prefix") {
+        let name = text(each, "name")?.to_ascii_lowercase();
+        place.insert("name".into(), name.into());
+        if let Some(prefix) = text(each, prefix_name) {
             place.insert("value_prefix".into(), prefix.into());
         }
         Some(Value::from(place))
     });
-    let headers: Vec<Value> = headers.collect();
-    let (params, cookies) = (texts(tree, "from_params"), texts(tree, "from_cookies"));
-    let is_usual = headers.is_empty() && params.is_empty() && cookies.is_empty();
-    if is_usual {
+    let of = |name: &str| texts(tree, name).into_iter().map(Value::from).collect();
+    let (headers, params, cookies): (Vec<Value>, Vec<Value>, Vec<Value>) =
+        (headers.collect(), of(of_params), of(of_cookies));
+    if headers.is_empty() && params.is_empty() && cookies.is_empty() {
         let usual = json!([{ "name": "authorization", "value_prefix": "Bearer " }]);
         provider.insert("from_headers".into(), usual);
         provider.insert("from_params".into(), json!(["access_token"]));
@@ -432,11 +440,8 @@ fn places(tree: &Tree, provider: &mut Map<String, Value>) {
     }
     for (name, list) in [
         ("from_headers", headers),
-        ("from_params", params.into_iter().map(Value::from).collect()),
-        (
-            "from_cookies",
-            cookies.into_iter().map(Value::from).collect(),
-        ),
+        ("from_params", params),
+        ("from_cookies", cookies),
     ] {
         if !list.is_empty() {
             provider.insert(name.into(), list.into());

@@ -128,13 +128,12 @@ fn ends_in_number(name: &str) -> bool {
         || hexadecimal.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// RFC 3986 §3.2.3: any digits, or none.
+/// RFC 3986 §3.2.3 has any digits, or none. After a `:` without digits Envoy finds no virtual host by the
+/// name in front of it, and others do: none is refused.
 fn read_port(digits: &str) -> Result<Option<u16>, AuthorityError> {
+    // `parse` takes a sign.
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(AuthorityError::Port);
-    }
-    if digits.is_empty() {
-        return Ok(None);
     }
     digits.parse().map(Some).map_err(|_| AuthorityError::Port)
 }
@@ -175,7 +174,6 @@ mod tests {
             ("A.Example", "a.example", None),
             ("a.example.", "a.example", None),
             ("A.example.:443", "a.example", Some(443)),
-            ("a.example:", "a.example", None),
             ("a.example:00443", "a.example", Some(443)),
             ("a.example:65535", "a.example", Some(65535)),
             ("a_b-c", "a_b-c", None),
@@ -199,6 +197,9 @@ mod tests {
         for (raw, error) in [
             ("", Missing),
             (":80", Missing),
+            ("a.example:", Port),
+            ("a.example.:", Port),
+            ("[::1]:", Port),
             ("a.example,", Byte),
             ("a.example,b.example", Byte),
             ("a.example, b.example", Byte),

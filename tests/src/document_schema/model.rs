@@ -385,6 +385,16 @@ impl Facts {
         self.is_free_text |= is_plain && text.starts_with(UNKNOWN) && (is_accepted || is_asked);
     }
 
+    /// The same, without what passed unread.
+    pub(super) fn as_asked(&self) -> Self {
+        let mut asked = self.clone();
+        asked.accepted = self.wanted.clone();
+        if !self.objects.is_empty() {
+            asked.accepted.insert(Kind::Object);
+        }
+        asked
+    }
+
     /// Whether values of a kind may stand here.
     pub(super) fn takes(&self, kind: Kind) -> bool {
         if self.accepted.contains(&kind) {

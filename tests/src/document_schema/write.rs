@@ -243,9 +243,13 @@ impl<'m> Writer<'m> {
             Kind::List,
             Kind::Object,
         ];
-        if every.iter().all(|kind| facts.accepted.contains(kind)) {
+        // Where a reader did not look, anything passed: what was asked where one did says more.
+        let is_any = every.iter().all(|kind| facts.accepted.contains(kind));
+        if is_any && facts.objects.is_empty() && facts.wanted.is_empty() {
             return Some(Map::new());
         }
+        let asked = is_any.then(|| facts.as_asked());
+        let facts = asked.as_ref().unwrap_or(facts);
         let mut choices: Vec<Map<String, Value>> = Vec::new();
         for key in facts.objects.iter().filter(|_| facts.takes(Kind::Object)) {
             let name = self.names.get(key)?;

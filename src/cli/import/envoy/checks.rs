@@ -74,10 +74,6 @@ pub(super) fn hosts(manager: &Tree, chain: &Chain<'_>, report: &mut Report) {
             "a request with a port in `Host` goes to another virtual host in Envoy than to that of its name, which is for any port here: set `strip_any_host_port: true` in the connection manager",
         );
     }
-    report.note(
-        &named.at,
-        "`Host: name:`, with a colon and no port, goes to another virtual host in Envoy, whatever is set there, and to that of its name here",
-    );
     if !boolean(manager, "strip_trailing_host_dot") {
         report.lost(
             &named.at,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::jwt::{Providers, claim};
+use super::super::jwt::{ISTIOS_PLACES, Providers, claim, places};
 use super::super::probe::probe;
 use super::super::reading::{Report, boolean, duration, items, member, rest, text, texts};
 use portcullis_cases::tree::{Content, Tree, of_json};
@@ -64,7 +64,7 @@ pub(super) fn provider(rule: &Tree, providers: &mut Providers, report: &mut Repo
     if !keys(rule, issuer, &mut provider, report) {
         return false;
     }
-    places(rule, &mut provider);
+    places(rule, ISTIOS_PLACES, &mut provider);
     if boolean(rule, "forwardOriginalToken") {
         provider.insert("forward".into(), true.into());
     }
@@ -191,40 +191,4 @@ fn cluster(address: &str) -> Option<String> {
     };
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, usual));
     (!host.is_empty()).then(|| format!("outbound|{port}||{host}"))
-}
-
-/// Where tokens stand. Istio looks into a parameter too where nothing is said.
-fn places(rule: &Tree, provider: &mut Map<String, Value>) {
-    let headers = items(rule, "fromHeaders").into_iter().filter_map(|each| {
-        let mut place = Map::new();
-        place.insert(
-            "name".into(),
-            text(each, "name")?.to_ascii_lowercase().into(),
-        );
-        if let Some(prefix) = text(each, "prefix") {
-            place.insert("value_prefix".into(), prefix.into());
-        }
-        Some(Value::from(place))
-    });
-    let headers: Vec<Value> = headers.collect();
-    let (params, cookies) = (texts(rule, "fromParams"), texts(rule, "fromCookies"));
-    if headers.is_empty() && params.is_empty() && cookies.is_empty() {
-        let usual = json!([{ "name": "authorization", "value_prefix": "Bearer " }]);
-        provider.insert("from_headers".into(), usual);
-        provider.insert("from_params".into(), json!(["access_token"]));
-        return;
-    }
-    for (name, list) in [
-        ("from_headers", headers),
-        ("from_params", of(params)),
-        ("from_cookies", of(cookies)),
-    ] {
-        if !list.is_empty() {
-            provider.insert(name.into(), list.into());
-        }
-    }
-}
-
-fn of(texts: Vec<String>) -> Vec<Value> {
-    texts.into_iter().map(Value::from).collect()
 }

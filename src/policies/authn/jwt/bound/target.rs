@@ -116,6 +116,8 @@ impl<'u> Parts<'u> {
         };
         let end = rest.find('/').unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end)?;
+        // RFC 3986 §6.2.3: the same as without the `:`. A `Host` written so is none.
+        let authority = authority.strip_suffix(':').unwrap_or(authority);
         Some(Self {
             scheme,
             authority: Authority::parse(authority.as_bytes()).ok()?,
