@@ -35,6 +35,11 @@ pub(super) fn a_server_dies(edge: &mut Edge) {
         );
         upstream.take_all();
     }
+    // A first check that meets a busy machine fails, and a server that is out has nothing under way.
+    wait_until("both servers are in", || {
+        let healthy = "cluster.upstream.membership_healthy";
+        edge.envoy.stat(healthy).unwrap() == 2
+    });
     let before = edge.envoy.stats().unwrap();
     let [first, second] = &mut edge.upstreams;
     let (ended, count) = (AtomicBool::new(false), AtomicU64::new(0));
