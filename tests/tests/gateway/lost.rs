@@ -35,10 +35,19 @@ pub(super) fn a_server_dies(edge: &mut Edge) {
         );
         upstream.take_all();
     }
-    // A first check that meets a busy machine fails, and a server that is out has nothing under way.
-    wait_until("both servers are in", || {
-        let healthy = "cluster.upstream.membership_healthy";
-        edge.envoy.stat(healthy).unwrap() == 2
+    // A first check that meets a busy machine fails, and the workers hear of the next one a second after the main
+    // thread: a server that is out for them would have nothing under way.
+    let probe = bearer("carol");
+    wait_until("both servers are in for every worker", || {
+        thread::sleep(Duration::from_millis(100));
+        edge.upstreams.iter().for_each(|each| drop(each.take_all()));
+        for _ in 0..8 {
+            let mut connection = client.connect(https).unwrap();
+            let response = connection.send("GET", "/orders/quick", &probe).unwrap();
+            assert_eq!(response.status, 200, "{response:?}");
+        }
+        let arrived = |each: &Upstream| each.take_path("/orders/quick").len();
+        edge.upstreams.iter().all(|each| arrived(each) >= 3)
     });
     let before = edge.envoy.stats().unwrap();
     let [first, second] = &mut edge.upstreams;
