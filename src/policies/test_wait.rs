@@ -2,14 +2,16 @@
 //!
 //! `test_wait: { until, call: { cluster, timeout }, on_error, traps }`. It waits for a time, then for a
 //! call. A response with 200 lets the request pass, one with 403 does not; of anything else `on_error`
-//! decides. One that `traps` does so with a response.
+//! decides. One that `traps` does so in that place: with the response that it waits for, or with the head, the
+//! first piece or the end of what the service answers.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_document::Fields;
+use portcullis_exchange::body::{BodyNeed, ResponseBody};
 use portcullis_exchange::call::{Call, CallError};
-use portcullis_exchange::exchange::{Edit, Exchange, Finished};
+use portcullis_exchange::exchange::{BodyState, Edit, Exchange, Finished, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
@@ -43,7 +45,7 @@ struct TestWait {
     until: Option<Duration>,
     call: Option<(Rc<str>, Duration)>,
     on_error: OnFailure,
-    traps: bool,
+    traps: Option<Place>,
     waited: HeaderName,
 }
 
@@ -51,6 +53,15 @@ struct TestWait {
 enum OnFailure {
     Refuse,
     Pass,
+}
+
+/// Where it traps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Wake,
+    ResponseHead,
+    ResponsePiece,
+    ResponseEnd,
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
@@ -70,8 +81,14 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         let choices = [("refuse", OnFailure::Refuse), ("pass", OnFailure::Pass)];
         node.choice(problems, &choices)
     });
-    let traps = fields.or_default("traps", false, problems, |node, problems| {
-        node.boolean(problems)
+    let traps = fields.or_default("traps", None, problems, |node, problems| {
+        let places = [
+            ("wake", Place::Wake),
+            ("response_head", Place::ResponseHead),
+            ("response_piece", Place::ResponsePiece),
+            ("response_end", Place::ResponseEnd),
+        ];
+        node.choice(problems, &places).map(Some)
     });
     let policy = TestWait {
         until: until?,
@@ -110,6 +127,12 @@ impl TestWait {
         Verdict::Pass
     }
 
+    fn trap_in(&self, place: Place) {
+        if self.traps == Some(place) {
+            std::process::abort();
+        }
+    }
+
     fn failed(&self, exchange: &mut Exchange<'_>, reason: &'static Reason) -> Verdict {
         match self.on_error {
             OnFailure::Pass => self.pass(exchange, reason.name.as_bytes()),
@@ -131,14 +154,32 @@ impl Policy for TestWait {
             Wake::Time => return self.call(exchange),
             Wake::Response(response) => response,
         };
-        if self.traps {
-            std::process::abort();
-        }
+        self.trap_in(Place::Wake);
         match response.map(|response| response.status()) {
             Ok(Some(200)) => self.pass(exchange, b"response"),
             Ok(Some(403)) => Verdict::Refuse(Refusal::new(&RESPONSE)),
             Err(CallError::Timeout) => self.failed(exchange, &TIMEOUT),
             Ok(_) | Err(_) => self.failed(exchange, &ERROR),
+        }
+    }
+
+    fn edit_response(&self, _: &mut Response<'_>, _: &dyn Host) {
+        self.trap_in(Place::ResponseHead);
+    }
+
+    fn response_body_need(&self, _: &mut Response<'_>) -> Option<BodyNeed> {
+        let in_body = matches!(self.traps, Some(Place::ResponsePiece | Place::ResponseEnd));
+        in_body.then_some(BodyNeed::Count)
+    }
+
+    fn response_body(&self, body: &mut ResponseBody<'_>, _: &dyn Host) -> Verdict {
+        self.trap_in(Place::ResponsePiece);
+        match body.progress.state {
+            BodyState::Open => Verdict::AwaitBody(body.need),
+            BodyState::Complete => {
+                self.trap_in(Place::ResponseEnd);
+                Verdict::Pass
+            }
         }
     }
 

@@ -64,6 +64,7 @@ fn written(realm: &str) -> Value {
             "name": "all", "match": { "path": { "prefix": "/" } },
             "jwt": { "any_of": [{ "provider": "corp" }, { "provider": "other" }], "realm": realm },
             "payload": { "max_bytes": "4KiB", "json_schema": "order" },
+            "responses": { "mode": "enforce", "redact": { "kinds": { "card": "mask" } } },
         }],
     })
 }
@@ -363,6 +364,34 @@ fn requests_are_judged_while_there_is_memory() {
 fn a_good_request_and_its_answer() {
     each_allocation("a good request", &ready(), |worker| {
         ask(worker, &good(), true)
+    });
+}
+
+#[test]
+fn an_answer_that_says_too_much() {
+    const CARD: &str = "4111111111111111";
+    let mut saying = service();
+    saying
+        .headers
+        .push(("content-type".into(), b"application/json".to_vec()));
+    saying.body = format!("{{\"name\":\"a\",\"card\":\"{CARD}\"}}").into_bytes();
+    let mut worker = ready();
+    assert_eq!(worker.ask(&good(), &saying), Answer::Passed);
+    let shown = worker.vm().shown().expect("an answer").body.clone();
+    assert_eq!(
+        String::from_utf8_lossy(&shown),
+        r#"{"name":"a","card":"****1111"}"#
+    );
+    each_allocation("an answer that says too much", &ready(), |worker| {
+        worker.ask(&good(), &saying);
+        let shown = worker
+            .vm()
+            .shown()
+            .map(|answer| format!("{:?}", String::from_utf8_lossy(&answer.body)));
+        match shown {
+            Some(text) if text.contains(CARD) => Err(format!("the client sees {text}")),
+            _ => Ok(()),
+        }
     });
 }
 

@@ -45,6 +45,7 @@ impl FakeHost {
     /// One whole exchange: the request through the filter, `upstream` as the answer of the
     /// upstream if it gets there, the response through the filter, the access log.
     pub fn exchange(&mut self, request: &Request, upstream: &Response) -> Result<Exchange, Trap> {
+        self.shown = None;
         self.check_alive()?;
         let id = self.new_context();
         let logged = self.log().len();
@@ -97,6 +98,7 @@ impl Course<'_> {
             details.clone_from(&reply.details);
             ended = self.answer_directly(reply, &mut answered);
         }
+        self.host.shown.clone_from(&answered.message);
         let reset = matches!(ended, Err(End::Reset));
         // A stream that hangs ends when its client gives up, so that its context goes too.
         let hang = match ended {

@@ -166,6 +166,12 @@ impl FakeHost {
         self.passed
     }
 
+    /// What the client has got of the last answer, none of it if there is none; also where the module trapped
+    /// meanwhile.
+    pub fn shown(&self) -> Option<&Response> {
+        self.shown.as_ref()
+    }
+
     /// This VM as it stands between two callbacks, once more, with a copy of all that its proxy
     /// remembers.
     pub fn fork(&self) -> FakeHost {

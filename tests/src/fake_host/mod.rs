@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use wasmi::{Instance, Linker, Module, Store, WasmParams, WasmResults};
 
+use crate::wire::Response;
 pub use exchange::Exchange;
 use state::{MetricKind, ROOT, Server, Stat, Vm};
 pub use steps::{Callback, Led};
@@ -42,6 +43,8 @@ pub struct FakeHost {
     next_context: u32,
     /// Requests that the upstream has got as a whole.
     passed: u64,
+    /// What the client has got of the last answer.
+    shown: Option<Response>,
     headers_stop_iteration: bool,
     buffer_limit: usize,
 }
@@ -215,6 +218,7 @@ impl FakeHost {
             server,
             next_context: ROOT,
             passed: 0,
+            shown: None,
             headers_stop_iteration: false,
             buffer_limit: DEFAULT_BUFFER_LIMIT,
         })

@@ -8,6 +8,7 @@
     reason = "what is measured is a real proxy's real time"
 )]
 
+mod answers;
 mod bodies;
 mod brim;
 mod cache;

@@ -157,7 +157,7 @@ fn listeners() -> Vec<Value> {
     let mut held = payload.clone();
     held["body_inspection"] = "hold_headers".into();
     let mut traps = call("called", "5s", "pass");
-    traps["traps"] = true.into();
+    traps["traps"] = "wake".into();
     let mut both = call("called", "5s", "refuse");
     both["until"] = "50ms".into();
     let of = |wait: Value| document(wait, json!({}));
