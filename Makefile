@@ -47,8 +47,15 @@ build: ## build target/portcullis.wasm; TOOLCHAIN=rustup|debian forces one
 
 run: ## run it in Envoy before a demo API, until Ctrl-C; FILE=policy.yaml runs that document; PORT, ADMIN_PORT, UPSTREAM_PORT
 	@envoy/run.sh ports
+ifdef FILE
 	@tests/side-by-side.sh 3 'envoy/build.sh quick' '$(AGAIN) cli' 'envoy/find-envoy.sh'
-	@FILE="$(FILE)" envoy/run.sh
+	@envoy/run.sh
+else
+	@# The command, which makes the tokens, is built beside it and after it: the proxy does not wait for it.
+	@mkdir -p .cache/run; nice -n 19 $(AGAIN) cli >.cache/run/command.log 2>&1 & beside=$$!; \
+	tests/side-by-side.sh 2 'envoy/build.sh quick' 'envoy/find-envoy.sh' || { kill $$beside; exit 1; }; \
+	BESIDE=$$beside exec envoy/run.sh
+endif
 
 # What is missing is said before anything is built.
 playground: ## try documents and requests in a browser, on the module itself, until Ctrl-C; PORT; needs Node.js 20 with npm

@@ -6,6 +6,7 @@
 #   LOG_LEVEL=info                                   of Envoy
 #   RECORDS=json                                     records as they are, not made short for people
 #   MODULE=target/portcullis.wasm                    another module than the one that is soon built
+#   BESIDE=123                                       a process that builds the command meanwhile, and ends with this
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -64,6 +65,7 @@ free UPSTREAM_PORT "$UPSTREAM_PORT"
 pids=
 stop() {
     trap '' INT TERM
+    [ -z "${BESIDE:-}" ] || kill "$BESIDE" 2>/dev/null || true
     for pid in $pids; do
         kill "$pid" 2>/dev/null || true
     done
@@ -125,6 +127,10 @@ END
         echo
         envoy/demo.sh print "http://127.0.0.1:$PORT"
         echo
+        if [ -n "${BESIDE:-}" ] && kill -0 "$BESIDE" 2>/dev/null; then
+            echo "The command that makes the tokens is still being built: the first that needs it waits for it."
+            echo
+        fi
         echo "What becomes of a request, and why, without sending one:"
         echo
         echo "target/command/portcullis explain envoy/envoy.yaml /refunds -H \"authorization: Bearer \$(make -s token)\""
