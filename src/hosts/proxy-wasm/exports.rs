@@ -95,11 +95,19 @@ extern "C" fn portcullis_on_tick(root: u32) {
 // SAFETY: nothing else has this name.
 #[unsafe(no_mangle)]
 extern "C" fn portcullis_on_done(context: u32) -> bool {
+    if !contexts::is_recorded(context) {
+        end(context);
+    }
+    true
+}
+
+#[cold]
+#[inline(never)]
+fn end(context: u32) {
     match contexts::is_root(context) {
         false => contexts::exchange_done(context),
         true => end_root(context),
     }
-    true
 }
 
 #[cold]

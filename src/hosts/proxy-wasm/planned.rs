@@ -50,10 +50,9 @@ impl OnPlan {
         let (Some(own), Some(head)) = (own, budget::reserve(Share::Streams, head)) else {
             return Tried::Not;
         };
-        let host = &*running.host;
-        let (stream, reply) = match PlannedStream::judge(&running.engine, head, block, host) {
-            Ok(judged) => judged,
-            Err((block, head)) => return by_asking(id, running, own, head, block, ends),
+        let mut stream = PlannedStream::begin(&running.engine, head, block);
+        let Some(reply) = stream.judge(&*running.host) else {
+            return by_asking(id, running, own, stream, ends);
         };
         let on_plan = Self {
             id,
@@ -97,10 +96,8 @@ impl OnPlan {
             return false;
         };
         let wants_status = self.running.records_status;
-        let block = match answer.reads_fields || pays_for_reading(answer.changes, wants_status) {
-            true => read(fields),
-            false => None,
-        };
+        let reads = answer.reads_fields || pays_for_reading(answer.changes, wants_status);
+        let block = if reads { read(fields) } else { None };
         if answer.reads_fields && block.is_none() {
             return false;
         }
@@ -160,10 +157,10 @@ fn by_asking(
     id: u32,
     running: &Rc<Running>,
     own: Reservation,
-    head: Reservation,
-    block: Vec<u8>,
+    stream: PlannedStream,
     ends: bool,
 ) -> Tried {
+    let (block, head) = stream.give_back();
     let live = Live::begin_in(own, id, running);
     live.stream.borrow_mut().admitted(head);
     let action = live.judge_by_asking(block, ends);
@@ -211,7 +208,7 @@ fn head_of_request(fields: usize) -> Option<(Vec<u8>, usize)> {
 }
 
 /// The fields of an answer; none if the proxy does not hand them over.
-#[inline]
+#[inline(never)]
 fn read(fields: usize) -> Option<Block> {
     match within(Map::Response, fields) {
         Some((block, _)) => Block::of(block),

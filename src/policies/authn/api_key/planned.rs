@@ -78,11 +78,9 @@ impl Tokens for PlannedKeys {
             }
             self.requirement.is_met_by(&principal).then_some(())?;
         }
-        Some(JudgedToken::Accepted(AcceptedToken {
-            principal,
-            edits: edits.into(),
-            words: None,
-        }))
+        let edits = edits.into();
+        let accepted = Rc::new(AcceptedToken { principal, edits });
+        Some(JudgedToken::Accepted(accepted, None))
     }
 
     /// Nothing is kept with a key.
