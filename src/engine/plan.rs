@@ -200,6 +200,24 @@ struct KnownHost {
     length: usize,
 }
 
+impl KnownHost {
+    #[cold]
+    #[inline(never)]
+    fn learn(&mut self, named: &[u8]) -> Option<usize> {
+        /// No name is longer with its port.
+        const LONGEST: usize = 300;
+        let authority = Authority::parse(named).ok()?;
+        let host = authority.host();
+        if !named.starts_with(host.as_bytes()) || named.len() > LONGEST {
+            return None;
+        }
+        self.named.clear();
+        self.named.extend_from_slice(named);
+        self.length = host.len();
+        Some(self.length)
+    }
+}
+
 /// `x-forwarded-proto`, which tells whether a request came over TLS where the document trusts it.
 /// Every plan has this slot, as it has those of [`Shown`].
 pub const FORWARDED_PROTO: Slot = Slot(Shown::NAMES.len());
@@ -250,21 +268,11 @@ impl Plans {
     /// written in another way, or is none.
     #[inline]
     pub fn host_length(&self, named: &[u8]) -> Option<usize> {
-        /// No name is longer with its port.
-        const LONGEST: usize = 300;
         let mut known = self.host.try_borrow_mut().ok()?;
-        if !known.named.is_empty() && known.named == named {
-            return Some(known.length);
+        match !known.named.is_empty() && known.named == named {
+            true => Some(known.length),
+            false => known.learn(named),
         }
-        let authority = Authority::parse(named).ok()?;
-        let host = authority.host();
-        if !named.starts_with(host.as_bytes()) || named.len() > LONGEST {
-            return None;
-        }
-        known.named.clear();
-        known.named.extend_from_slice(named);
-        known.length = host.len();
-        Some(known.length)
     }
 
     /// Does something with a buffer that is kept.

@@ -81,7 +81,7 @@ impl View<'_> {
         host: &dyn Host,
         each: &mut impl FnMut(PlannedChange<'_>),
     ) -> bool {
-        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
+        let (planned, plan) = (self.planned, self.plan);
         // A reply of ours was shaped before it went.
         if planned.end == End::Passes {
             let Some(shapings) = &plan.shapings else {
@@ -92,10 +92,22 @@ impl View<'_> {
             {
                 return true;
             }
-            let answer = (Author::Upstream, answer);
-            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
+            self.shape_by_step(shapings, answer, host, each);
         }
         true
+    }
+
+    #[inline(never)]
+    fn shape_by_step(
+        self,
+        shapings: &[Shaping],
+        answer: Option<&Block>,
+        host: &dyn Host,
+        each: &mut impl FnMut(PlannedChange<'_>),
+    ) {
+        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
+        let answer = (Author::Upstream, answer);
+        planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
     }
 }
 

@@ -219,7 +219,7 @@ impl PlannedStream {
                             let ends = plan.refuses_token(refused.refusal.reason);
                             *end = ends.filter(|_| may_refuse)?;
                             let (_, route) = route?;
-                            let placed = placed(refused, *end, plan, engine, route)?;
+                            let placed = placed(*refused, *end, plan, engine, route)?;
                             (own, *words) = (Some(placed.refusal), placed.words);
                             asked = index.saturating_add(1);
                             break;
@@ -250,8 +250,8 @@ impl PlannedStream {
         let claims = claims.map_or(0, |each| each.principal.memory());
         let detail = own.as_ref().and_then(|refusal| refusal.detail.as_deref());
         let detail = detail.map_or(0, Detail::memory);
-        let need = [FIXED, GENERAL, fields.memory(), claims, detail];
-        let need = need.into_iter().fold(0, usize::saturating_add);
+        let need = fields.memory().saturating_add(FIXED + GENERAL);
+        let need = need.saturating_add(claims).saturating_add(detail);
         let more = need.saturating_sub(self.memory.bytes());
         (more == 0 || self.memory.grow(more)).then_some(())?;
         if let (Some(log), Some((tokens, text)), None) = (&engine.access_log, token, &words) {
@@ -363,11 +363,15 @@ fn choose<'e>(
             fits?;
             Some(Some((place, engine.routes.get(place)?)))
         }
-        None => match first(engine, host, path, None) {
-            Some(_) => None,
-            None => Some(None),
-        },
+        None => is_nowhere(engine, host, path).then_some(None),
     }
+}
+
+/// Whether no route is for a request, whatever its method.
+#[cold]
+#[inline(never)]
+fn is_nowhere(engine: &Engine, host: &str, path: &str) -> bool {
+    first(engine, host, path, None).is_none()
 }
 
 /// The first route that fits, or may: whether it does.

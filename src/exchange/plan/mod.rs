@@ -185,7 +185,7 @@ pub enum JudgedToken {
     /// It is accepted, and suffices; with what records say of it, once that has been noted.
     Accepted(Rc<AcceptedToken>, Option<Rc<str>>),
     /// The request is refused for it.
-    Refused(RefusedToken),
+    Refused(Box<RefusedToken>),
 }
 
 /// A token for which a request is refused.

@@ -115,6 +115,9 @@ impl<'f> Applied<'f> {
             PlannedChange::New(name, value) if self.result.is_ok() => {
                 self.result = abi::add_header(self.map, name, value);
             }
+            PlannedChange::Remove(name) if self.result.is_ok() && self.fields.is_none() => {
+                self.result = abi::remove_header(self.map, name);
+            }
             change => self.look_and_change(change),
         }
     }

@@ -195,14 +195,22 @@ fn not_changed(status: u32) {
 /// The fields of a request and what they take of memory, if that is there.
 #[inline]
 fn head_of_request(fields: usize) -> Option<(Vec<u8>, usize)> {
-    let beside = FIXED.saturating_add(Live::BYTES);
-    if budget::has(Share::Streams, MOST_HEAD.saturating_add(beside))
+    if budget::has(Share::Streams, MOST_HEAD.saturating_add(BESIDE))
         && let Some(read) = within(Map::Request, fields)
     {
         return Some(read);
     }
+    head_by_size(fields)
+}
+
+/// What an exchange takes beside the fields of its request.
+const BESIDE: usize = FIXED.saturating_add(Live::BYTES);
+
+#[cold]
+#[inline(never)]
+fn head_by_size(fields: usize) -> Option<(Vec<u8>, usize)> {
     let size = pairs::memory(abi::header_bytes(Map::Request).ok()?, fields);
-    let is_there = size <= MOST_HEAD && budget::has(Share::Streams, size.saturating_add(beside));
+    let is_there = size <= MOST_HEAD && budget::has(Share::Streams, size.saturating_add(BESIDE));
     let block = is_there.then(|| abi::header_pairs_of(Map::Request, size))?;
     Some((block.ok()?, size))
 }

@@ -59,10 +59,9 @@ impl ApiKey {
 impl Tokens for PlannedKeys {
     fn judged(&self, key: &[u8], now: Duration, host: &dyn Host) -> Option<JudgedToken> {
         let refused = |refusal| {
-            Some(JudgedToken::Refused(RefusedToken {
-                refusal,
-                words: None,
-            }))
+            let words = None;
+            let refused = Box::new(RefusedToken { refusal, words });
+            Some(JudgedToken::Refused(refused))
         };
         let principal = match self.store.judge(key, now, host) {
             Ok(principal) => principal,

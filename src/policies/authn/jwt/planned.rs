@@ -113,10 +113,11 @@ impl PlannedTokens {
             if !self.requirement.grants_scopes(claims) {
                 let mut detail = self.requirement.scope_detail(claims, &self.at);
                 detail.principal = Some(principal.clone());
-                return Some(JudgedToken::Refused(RefusedToken {
+                let refused = RefusedToken {
                     refusal: Refusal::new(&SCOPE).because(detail),
                     words: verified.words,
-                }));
+                };
+                return Some(JudgedToken::Refused(Box::new(refused)));
             }
             self.requirement.is_met_by(principal).then_some(())?;
             cache.change(token, |verified| verified.met |= bit);
@@ -131,7 +132,8 @@ impl PlannedTokens {
         let refused = cache.find_refused(token)?;
         let refusal = self.provider.recalled(&refused, now)?;
         let words = refused.words;
-        Some(JudgedToken::Refused(RefusedToken { refusal, words }))
+        let refused = Box::new(RefusedToken { refusal, words });
+        Some(JudgedToken::Refused(refused))
     }
 }
 
