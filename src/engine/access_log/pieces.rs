@@ -170,13 +170,19 @@ impl Prepared {
 
 #[inline(never)]
 fn address(key: &Key, connection: &Connection, host: &dyn Host, line: &mut PlannedLine<'_>) {
-    let address = match connection.forwarded_client() {
+    let mut show = |address: &[u8]| line.shown(key, address, Around::Quotes, redact::tokens);
+    match connection.forwarded_client() {
         // The proxy's word does not count.
-        Some(client) => client.map(|client| client.to_string().into_bytes()),
-        None => host.property(Property::ClientAddress),
-    };
-    if let Some(address) = &address {
-        line.shown(key, without_port(address), Around::Quotes, redact::tokens);
+        Some(client) => {
+            let client = client.map(|client| client.to_string());
+            client.iter().for_each(|client| show(client.as_bytes()));
+        }
+        None => {
+            let address = host.property(Property::ClientAddress);
+            address
+                .iter()
+                .for_each(|address| show(without_port(address)));
+        }
     }
 }
 
