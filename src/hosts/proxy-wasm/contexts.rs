@@ -28,8 +28,6 @@ thread_local! {
             minding: Cell::new(0),
             refused: Cell::new(false),
             rootless: Cell::new([0; ROOTLESS]),
-            #[cfg(feature = "own-exports")]
-            recorded: Cell::new(0),
         }
     };
 }
@@ -52,9 +50,6 @@ struct Contexts {
     refused: Cell<bool>,
     /// Root contexts that there was no memory for, the last ones; 0 is no context.
     rootless: Cell<[u32; ROOTLESS]>,
-    /// The exchange that was recorded last on its plan, whose context has not ended; 0 is none.
-    #[cfg(feature = "own-exports")]
-    recorded: Cell<u32>,
 }
 
 /// So many root contexts without memory are told from requests. What a request's end does to another one is nothing.
@@ -386,24 +381,10 @@ pub(super) fn log(id: u32) {
         Some(exchange) => {
             exchange.end();
             #[cfg(feature = "own-exports")]
-            with(|contexts| contexts.recorded.set(id));
+            super::exports::note_recorded(id);
         }
         None => log_asked(id),
     }
-}
-
-/// Whether a context that ends is that of the exchange which was recorded last: then nothing is left of it. Its number
-/// is forgotten, so that it may be another's.
-#[cfg(feature = "own-exports")]
-#[inline]
-pub(super) fn is_recorded(id: u32) -> bool {
-    with(|contexts| {
-        let is_recorded = contexts.recorded.get() == id && id != 0;
-        if is_recorded {
-            contexts.recorded.set(0);
-        }
-        is_recorded
-    })
 }
 
 #[cold]

@@ -46,6 +46,16 @@ const MOST_ENTRIES: usize = 4096;
 /// The length of what comes before the first record.
 const HEAD: usize = FORMAT.len().saturating_add(1);
 
+/// Which of so many cells is a caller's, by its hash.
+pub fn number(hash: u64, shards: u64) -> u64 {
+    if shards <= 1 {
+        return 0;
+    }
+    // The upper bits of a product: a hash scaled to the number of shards.
+    let scaled = u128::from(hash).saturating_mul(shards.into());
+    u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default()
+}
+
 /// The length of a number.
 const WORD: usize = 8;
 
