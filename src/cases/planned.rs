@@ -64,10 +64,10 @@ pub fn response_headers(
 /// The record of an exchange, if there is one: by the plan, if that can.
 pub fn record(stream: &Stream, host: &dyn Host) -> Option<String> {
     let log = stream.engine()?.access_log()?;
-    let mut buffer = String::from("what stood there before");
+    let mut buffer = b"what stood there before".to_vec();
     match stream.record_by_plan(host, &mut buffer) {
-        true => Some(buffer),
-        false => log.record(&stream.summary(), None, host),
+        Some(record) => Some(record.to_owned()),
+        None => log.record(&stream.summary(), None, host),
     }
 }
 
@@ -77,7 +77,7 @@ fn edit(change: PlannedChange<'_>) -> Option<Edit> {
     Some(match change {
         PlannedChange::Remove(of) => Edit::Remove(name(of)?),
         PlannedChange::Set(of, is) => Edit::Set(name(of)?, value(is)?),
-        PlannedChange::Add(of, is) => Edit::Add(name(of)?, value(is)?),
+        PlannedChange::Add(of, is) | PlannedChange::New(of, is) => Edit::Add(name(of)?, value(is)?),
         PlannedChange::FilterState(of, is) => {
             let key = of.strip_prefix("portcullis.")?;
             Edit::FilterState(FilterStateKey::parse(key)?, value(is)?)

@@ -6,6 +6,8 @@
 //! cells of limits and the functions that charge them, the caches of tokens, and the functions that write
 //! into records what comes from a request.
 
+mod usual_answer;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -16,6 +18,8 @@ use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, St
 use portcullis_exchange::refusal::Reason;
 use portcullis_exchange::target::Authority;
 use portcullis_wire::headers::{HeaderName, HeaderValue};
+
+pub use self::usual_answer::UsualAnswer;
 
 /// The plans of a document; without any, each request is judged by asking.
 #[derive(Debug, Default)]
@@ -34,7 +38,7 @@ pub struct Plans {
     host: RefCell<KnownHost>,
     taken: Cell<u64>,
     /// For texts that are written for each request: its memory is allocated once.
-    buffer: RefCell<String>,
+    buffer: RefCell<Vec<u8>>,
 }
 
 /// The plan of one route.
@@ -44,6 +48,8 @@ pub struct Plan {
     pub steps: Box<[Step]>,
     /// How its answer is shaped; none if policies are asked.
     pub shapings: Option<Box<[Shaping]>>,
+    /// What they come to for most answers, if that is known.
+    pub usual_answer: Option<UsualAnswer>,
     /// Whether that depends on the answer's fields.
     pub reads_response: bool,
     /// How many fields of an answer it sets or removes, at most.
@@ -103,7 +109,9 @@ impl Plan {
         let records = records.chain(self.token_record.iter().map(Prepared::memory));
         let refused = self.missing.iter().chain(&self.full);
         let refused = refused.chain(&self.by_token).map(Refused::memory);
-        let all = steps.chain(shapings).chain(records).chain(refused);
+        let usual = self.usual_answer.iter().map(UsualAnswer::memory);
+        let all = steps.chain(shapings).chain(usual);
+        let all = all.chain(records).chain(refused);
         let own = size_of::<Self>().saturating_add(size_of_val(&*self.by_token));
         all.fold(own, usize::saturating_add)
     }
@@ -192,6 +200,24 @@ struct KnownHost {
     length: usize,
 }
 
+impl KnownHost {
+    #[cold]
+    #[inline(never)]
+    fn learn(&mut self, named: &[u8]) -> Option<usize> {
+        /// No name is longer with its port.
+        const LONGEST: usize = 300;
+        let authority = Authority::parse(named).ok()?;
+        let host = authority.host();
+        if !named.starts_with(host.as_bytes()) || named.len() > LONGEST {
+            return None;
+        }
+        self.named.clear();
+        self.named.extend_from_slice(named);
+        self.length = host.len();
+        Some(self.length)
+    }
+}
+
 /// `x-forwarded-proto`, which tells whether a request came over TLS where the document trusts it.
 /// Every plan has this slot, as it has those of [`Shown`].
 pub const FORWARDED_PROTO: Slot = Slot(Shown::NAMES.len());
@@ -242,29 +268,19 @@ impl Plans {
     /// written in another way, or is none.
     #[inline]
     pub fn host_length(&self, named: &[u8]) -> Option<usize> {
-        /// No name is longer with its port.
-        const LONGEST: usize = 300;
         let mut known = self.host.try_borrow_mut().ok()?;
-        if !known.named.is_empty() && known.named == named {
-            return Some(known.length);
+        match !known.named.is_empty() && known.named == named {
+            true => Some(known.length),
+            false => known.learn(named),
         }
-        let authority = Authority::parse(named).ok()?;
-        let host = authority.host();
-        if !named.starts_with(host.as_bytes()) || named.len() > LONGEST {
-            return None;
-        }
-        known.named.clear();
-        known.named.extend_from_slice(named);
-        known.length = host.len();
-        Some(known.length)
     }
 
     /// Does something with a buffer that is kept.
     #[inline]
-    pub fn with_buffer<T>(&self, work: impl FnOnce(&mut String) -> T) -> T {
+    pub fn with_buffer<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         match self.buffer.try_borrow_mut() {
             Ok(mut buffer) => work(&mut buffer),
-            Err(_) => work(&mut String::new()),
+            Err(_) => work(&mut Vec::new()),
         }
     }
 }

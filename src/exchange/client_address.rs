@@ -39,7 +39,7 @@ impl ClientAddress {
     }
 
     /// The same, of a request with one such line or none.
-    #[inline]
+    #[inline(never)]
     pub fn forwarded_in(self, line: Option<&[u8]>) -> Option<Option<IpAddr>> {
         self.is_forwarded().then(|| self.read(line.into_iter()))
     }

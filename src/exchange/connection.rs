@@ -39,6 +39,12 @@ impl Connection {
         }
     }
 
+    /// Notes whether `X-Forwarded-Proto` says that the client came over TLS.
+    #[inline]
+    pub fn note_forwarded(&mut self, tls: bool) {
+        self.forwarded_tls = tls;
+    }
+
     /// Has the client's address be that which proxies in front say, if the document trusts them: what
     /// [`crate::client_address::ClientAddress`] reads.
     #[inline]

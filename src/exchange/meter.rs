@@ -242,6 +242,13 @@ impl Timing {
 }
 
 /// Whole microseconds.
+#[inline]
 pub fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+    const SECOND: u64 = 1_000_000;
+    const WHOLE: u64 = u64::MAX / SECOND;
+    // Without numbers of 128 bits, which every record would take the code of.
+    match time.as_secs() {
+        seconds @ 0..=WHOLE => (seconds * SECOND).saturating_add(time.subsec_micros().into()),
+        _ => u64::MAX,
+    }
 }

@@ -1,9 +1,69 @@
 //! Putting bytes behind each other, once in the code and compiled to be quick: records are put together of many short
 //! pieces.
 
-/// Puts bytes at a place of a buffer; the place behind them. None, and nothing is written, if there is no room.
+/// A text in the making, at the beginning of a buffer that is kept. What stands behind it is of texts before, so that
+/// nothing is cleared for the next one.
+#[derive(Debug)]
+pub struct Appended<'b> {
+    buffer: &'b mut Vec<u8>,
+    /// How much of it has been written.
+    at: usize,
+}
+
+impl<'b> Appended<'b> {
+    /// The least that a buffer has.
+    const LEAST: usize = 1024;
+
+    /// An empty text in place of what the buffer holds.
+    #[inline]
+    pub fn in_place_of(buffer: &'b mut Vec<u8>) -> Self {
+        if buffer.len() < Self::LEAST {
+            lengthen(buffer, Self::LEAST);
+        }
+        Self { buffer, at: 0 }
+    }
+
+    /// Puts bytes behind what has been written.
+    #[inline(never)]
+    pub fn put(&mut self, bytes: &[u8]) {
+        match put(self.buffer, self.at, bytes) {
+            Some(at) => self.at = at,
+            None => self.grow(bytes),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, bytes: &[u8]) {
+        let all = self.at.saturating_add(bytes.len());
+        lengthen(self.buffer, all.saturating_mul(2));
+        if let Some(at) = put(self.buffer, self.at, bytes) {
+            self.at = at;
+        }
+    }
+
+    /// How much has been written.
+    #[inline]
+    pub fn written(&self) -> usize {
+        self.at
+    }
+
+    /// What has been written.
+    #[inline]
+    pub fn into_bytes(self) -> &'b [u8] {
+        self.buffer.get(..self.at).unwrap_or_default()
+    }
+}
+
+#[cold]
 #[inline(never)]
-pub fn put(buffer: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
+fn lengthen(buffer: &mut Vec<u8>, length: usize) {
+    buffer.resize(length, 0);
+}
+
+/// Puts bytes at a place of a buffer; the place behind them. None, and nothing is written, if there is no room.
+#[inline]
+fn put(buffer: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
     let length = bytes.len();
     let end = at.checked_add(length)?;
     let to = buffer.get_mut(at..end)?;
@@ -64,5 +124,22 @@ mod tests {
             }
         }
         assert_eq!(put(&mut [0; 4], usize::MAX, b"ab"), None);
+    }
+
+    #[test]
+    fn a_text_takes_the_place_of_the_one_before_it() {
+        let mut buffer = b"what stood there before".to_vec();
+        for length in [3000, 0, 5, 1024, 1025] {
+            let mut text = Appended::in_place_of(&mut buffer);
+            let mut expected = Vec::new();
+            while expected.len() < length {
+                let piece = [expected.len() as u8; 17];
+                let piece = &piece[..17.min(length - expected.len())];
+                text.put(piece);
+                expected.extend_from_slice(piece);
+                assert_eq!(text.written(), expected.len());
+            }
+            assert_eq!(text.into_bytes(), expected);
+        }
     }
 }

@@ -179,7 +179,8 @@ impl Drop for Reservation {
     }
 }
 
-#[inline]
+// Once in the code, for all its callers.
+#[inline(never)]
 fn take(share: Share, bytes: usize) -> bool {
     account(share, |account| {
         let used = fits(account, share, bytes);
@@ -199,7 +200,7 @@ fn fits(account: &Account, share: Share, bytes: usize) -> Option<usize> {
     fits.then_some(used)
 }
 
-#[inline]
+#[inline(never)]
 fn give(share: Share, bytes: usize) {
     account(share, |account| {
         account.used.set(account.used.get().saturating_sub(bytes));

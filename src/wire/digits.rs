@@ -11,7 +11,8 @@ pub struct Digits {
 }
 
 impl Digits {
-    #[inline]
+    /// Those of a number. Once in the code, for all who write some.
+    #[inline(never)]
     pub fn of(number: u64) -> Self {
         let mut buffer = [b'0'; MOST];
         let mut rest = number;

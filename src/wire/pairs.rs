@@ -77,7 +77,7 @@ impl Block {
     pub fn of(bytes: Vec<u8>) -> Option<Self> {
         let mut lengths = 0;
         for field in Pairs::of(&bytes)? {
-            lengths |= bit(field?.name.1);
+            lengths |= length_bit(field?.name.1);
         }
         Some(Self { bytes, lengths })
     }
@@ -85,10 +85,16 @@ impl Block {
     /// The first value of a field, if it is there.
     #[inline]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        if self.lengths & bit(name.len()) == 0 {
+        if !self.may_have(length_bit(name.len())) {
             return None;
         }
         self.find(name)
+    }
+
+    /// Whether a name has one of these lengths, each with its [bit](length_bit).
+    #[inline]
+    pub fn may_have(&self, lengths: u64) -> bool {
+        self.lengths & lengths != 0
     }
 
     /// The same, by looking at each.
@@ -179,9 +185,9 @@ impl BlockDraft {
     }
 }
 
-/// The bit of a length. Names that are longer than any other share one.
+/// The bit of the length of a name. Names that are longer than any other share one.
 #[inline]
-fn bit(length: usize) -> u64 {
+pub fn length_bit(length: usize) -> u64 {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     1_u64.checked_shl(length).unwrap_or(1)
 }

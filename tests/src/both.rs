@@ -1,6 +1,7 @@
 //! Requests judged by the plan of their route and by asking every policy: what a host that knows of plans
 //! does, and what comes of both.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis::config::ConfigError;
@@ -104,12 +105,14 @@ pub fn left(stream: &Stream, host: &dyn Host) -> Vec<String> {
     left
 }
 
-/// One document twice, and a host for each.
+/// One document twice, and a host for each. Of every other exchange the answer is read, whether or not that is asked for:
+/// a host may find that it pays.
 pub struct Both {
     /// With plans.
     pub planned: (Rc<Engine>, MemoryHost),
     /// Without.
     pub asked: (Rc<Engine>, MemoryHost),
+    exchanges: Cell<usize>,
 }
 
 impl Both {
@@ -122,6 +125,7 @@ impl Both {
         Ok(Self {
             planned: (Rc::new(Engine::compile(document)?.with_plans()), host()),
             asked: (Rc::new(asked), host()),
+            exchanges: Cell::new(0),
         })
     }
 
@@ -137,8 +141,10 @@ impl Both {
     /// When anything differs.
     pub fn exchange(&self, request: &Headers, body: BodyState, answer: &Headers) -> bool {
         let before = self.planned.0.planned();
+        self.exchanges.set(self.exchanges.get() + 1);
+        let reads = self.exchanges.get() % 2 == 0;
         let [planned, asked] = [&self.planned, &self.asked].map(|(engine, host)| {
-            let seen = seen(engine, request, body, answer, host);
+            let seen = seen(engine, request, body, (answer, reads), host);
             (seen, counted(engine, host))
         });
         assert_eq!(planned.0, asked.0, "{request:?}");
@@ -147,12 +153,42 @@ impl Both {
     }
 }
 
-/// All that can be seen of an exchange from outside.
+/// The fields of an answer after these edits, and what they change besides.
+fn edited(answer: &Headers, edits: &[Edit]) -> Vec<String> {
+    fn edit(fields: &mut Vec<(String, String)>, edits: &[Edit], others: &mut Vec<String>) {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        for each in edits {
+            match each {
+                Edit::Prepared(edits) => edit(fields, edits, others),
+                Edit::Remove(name) => fields.retain(|(each, _)| each != name.as_str()),
+                Edit::Set(name, value) => {
+                    fields.retain(|(each, _)| each != name.as_str());
+                    fields.push((name.as_str().to_owned(), text(value)));
+                }
+                Edit::Add(name, value) => fields.push((name.as_str().to_owned(), text(value))),
+                other => others.extend(flat(std::slice::from_ref(other))),
+            }
+        }
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let fields = answer.iter();
+    let mut fields = fields
+        .map(|(name, value)| (text(name), text(value)))
+        .collect();
+    let mut others = Vec::new();
+    edit(&mut fields, edits, &mut others);
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"));
+    fields.chain(others).collect()
+}
+
+/// All that can be seen of an exchange from outside. `reads` says whether its answer is read where that need not be.
 pub fn seen(
     engine: &Rc<Engine>,
     request: &Headers,
     body: BodyState,
-    answer: &Headers,
+    (answer, reads): (&Headers, bool),
     host: &MemoryHost,
 ) -> Vec<String> {
     let mut stream = Stream::new(Some(Rc::clone(engine)));
@@ -188,9 +224,10 @@ pub fn seen(
         note(stream.on_request_trailers(request, host));
     }
     if passes {
-        let read = stream.reads_response().then_some(answer);
+        let reads = reads || stream.reads_response();
+        let read = reads.then_some(answer);
         let head = response_headers(&mut stream, read, BodyState::Open, host);
-        seen.extend(flat(&head.edits));
+        seen.extend(edited(answer, &head.edits));
         seen.push(format!("{:?} {}", head.body, head.held));
         let side = portcullis::host::Side::Response;
         let size = host.receive(side, b"{}", false);

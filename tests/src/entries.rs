@@ -1,8 +1,8 @@
-//! Which functions of a module are entered: a build of the module that counts.
+//! Which functions of a module are entered, and how much of their code runs: a build of the module that counts.
 //!
-//! [`counting`] puts a few instructions in front of each function. They add one to a number of its own in a memory
-//! beside the module's, so that nothing the module sees or measures is different, its memory least of all. A fake
-//! host reads the numbers.
+//! [`counting`] puts a few instructions in front of each function, and of each piece of its code that runs as a whole or
+//! not at all. They add one to a number of its own in a memory beside the module's, so that nothing the module sees or
+//! measures is different, its memory least of all. A fake host reads the numbers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use wasm_encoder::{
     MemorySection, MemoryType, Module, RawSection,
 };
 use wasmparser::{
-    BinaryReaderError, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload,
+    BinaryReaderError, ExternalKind, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
 };
 
 /// The memory that the numbers stand in, by its export.
@@ -30,15 +30,51 @@ pub struct Function {
     pub name: String,
     /// How long its code is.
     pub bytes: usize,
+    /// How long each piece of it is that runs as a whole or not at all.
+    pub pieces: Vec<usize>,
 }
 
-/// A module that counts, and its functions in the order of the numbers.
+/// A module that counts, and its functions.
 #[derive(Clone, Debug)]
 pub struct Counting {
     /// The module.
     pub wasm: Vec<u8>,
     /// Its own functions, without those that it imports.
     pub functions: Vec<Function>,
+}
+
+/// A function that was entered.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The function.
+    pub function: Function,
+    /// How often.
+    pub times: u32,
+    /// How much of its code has run.
+    pub run: usize,
+}
+
+impl Counting {
+    /// The functions that were entered, by the numbers that a fake host has read.
+    pub fn entered(&self, numbers: &[u32]) -> Vec<Entered> {
+        let mut numbers = numbers.iter().copied();
+        let mut entered = Vec::new();
+        for function in &self.functions {
+            let times = numbers.next().unwrap_or_default();
+            let pieces = function.pieces.iter().zip(numbers.by_ref());
+            let run = pieces.filter(|(_, times)| *times > 0);
+            let run = run.map(|(bytes, _)| bytes).sum();
+            if times > 0 {
+                let function = function.clone();
+                entered.push(Entered {
+                    function,
+                    times,
+                    run,
+                });
+            }
+        }
+        entered
+    }
 }
 
 /// The same module with numbers.
@@ -51,22 +87,25 @@ pub fn counting(wasm: &[u8]) -> Result<Counting, String> {
         return Err(format!("{} memories", read.memories.len()));
     }
     let mut module = Module::new();
-    let mut bodies = read.bodies.iter().enumerate();
+    let functions = read.functions().map_err(|error| error.to_string())?;
+    let mut number = 0;
+    let mut bodies = read.bodies.iter();
     for section in &read.sections {
         match *section {
             Section::Other(id, data) => {
                 module.section(&RawSection { id, data });
             }
             Section::Memory => {
-                module.section(&memories(&read));
+                let numbers = functions.iter().map(|function| 1 + function.pieces.len());
+                module.section(&memories(&read, numbers.sum()));
             }
             Section::Export => {
                 module.section(&exports(&read));
             }
             Section::Code => {
                 let mut code = CodeSection::new();
-                for (number, body) in bodies.by_ref() {
-                    code.raw(&counted(number, body).map_err(|error| error.to_string())?);
+                for body in bodies.by_ref() {
+                    code.raw(&counted(&mut number, body).map_err(|error| error.to_string())?);
                 }
                 module.section(&code);
             }
@@ -74,7 +113,7 @@ pub fn counting(wasm: &[u8]) -> Result<Counting, String> {
     }
     Ok(Counting {
         wasm: module.finish(),
-        functions: read.functions(),
+        functions,
     })
 }
 
@@ -151,7 +190,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    fn functions(&self) -> Vec<Function> {
+    fn functions(&self) -> Result<Vec<Function>, BinaryReaderError> {
         let named = |number: u32| {
             let exported = self.exports.iter();
             let mut exported = exported
@@ -164,15 +203,49 @@ impl<'a> Reading<'a> {
         };
         let bodies = (self.imported..).zip(&self.bodies);
         bodies
-            .map(|(number, body)| Function {
-                name: named(number),
-                bytes: body.range().len(),
+            .map(|(number, body)| {
+                let starts = pieces(body)?;
+                let ends = starts.iter().skip(1).copied();
+                let ends = ends.chain([body.range().end]);
+                Ok(Function {
+                    name: named(number),
+                    bytes: body.range().len(),
+                    pieces: starts
+                        .iter()
+                        .zip(ends)
+                        .map(|(from, to)| to - from)
+                        .collect(),
+                })
             })
             .collect()
     }
 }
 
-fn memories(read: &Reading<'_>) -> MemorySection {
+/// Where pieces of a body begin that run as a whole or not at all: wherever its way divides, or comes together.
+fn pieces(body: &FunctionBody<'_>) -> Result<Vec<usize>, BinaryReaderError> {
+    let mut operators = body.get_operators_reader()?;
+    let mut starts = vec![operators.original_position()];
+    while !operators.eof() {
+        let ends = matches!(
+            operators.read()?,
+            Operator::Loop { .. }
+                | Operator::If { .. }
+                | Operator::Else
+                | Operator::End
+                | Operator::Br { .. }
+                | Operator::BrIf { .. }
+                | Operator::BrTable { .. }
+                | Operator::Return
+                | Operator::Unreachable
+        );
+        if ends && !operators.eof() {
+            starts.push(operators.original_position());
+        }
+    }
+    Ok(starts)
+}
+
+fn memories(read: &Reading<'_>, numbers: usize) -> MemorySection {
     let mut section = MemorySection::new();
     for memory in &read.memories {
         section.memory(MemoryType {
@@ -183,7 +256,7 @@ fn memories(read: &Reading<'_>) -> MemorySection {
             page_size_log2: memory.page_size_log2,
         });
     }
-    let pages = (read.bodies.len() * WIDTH).div_ceil(PAGE) as u64;
+    let pages = (numbers * WIDTH).div_ceil(PAGE) as u64;
     section.memory(MemoryType {
         minimum: pages,
         maximum: Some(pages),
@@ -210,19 +283,34 @@ fn exports(read: &Reading<'_>) -> ExportSection {
     section
 }
 
-/// The body of a function, with its locals, that counts before it does anything.
-fn counted(number: usize, body: &FunctionBody<'_>) -> Result<Vec<u8>, BinaryReaderError> {
-    let whole = body.as_bytes();
-    let begins = body.get_operators_reader()?.original_position() - body.range().start;
-    let (locals, code) = whole.split_at(begins);
+/// The body of a function, with its locals, that counts before it does anything, and before each of its pieces.
+fn counted(number: &mut usize, body: &FunctionBody<'_>) -> Result<Vec<u8>, BinaryReaderError> {
+    let (whole, begins) = (body.as_bytes(), body.range().start);
+    let mut bytes = Vec::with_capacity(whole.len() * 3);
+    let mut from = 0;
+    for (place, piece) in pieces(body)?.into_iter().enumerate() {
+        let at = piece - begins;
+        bytes.extend_from_slice(whole.get(from..at).unwrap_or_default());
+        from = at;
+        if place == 0 {
+            count(number, &mut bytes);
+        }
+        count(number, &mut bytes);
+    }
+    bytes.extend_from_slice(whole.get(from..).unwrap_or_default());
+    Ok(bytes)
+}
+
+/// Adds one to the next number.
+fn count(number: &mut usize, bytes: &mut Vec<u8>) {
     let own = MemArg {
         offset: 0,
         align: 2,
         target: MemArgTarget::Memory(OWN_MEMORIES as u32),
         ordering: None,
     };
-    let place = Instruction::I32Const((number * WIDTH) as i32);
-    let mut bytes = locals.to_vec();
+    let place = Instruction::I32Const((*number * WIDTH) as i32);
+    *number += 1;
     for instruction in [
         place.clone(),
         place,
@@ -231,10 +319,8 @@ fn counted(number: usize, body: &FunctionBody<'_>) -> Result<Vec<u8>, BinaryRead
         Instruction::I32Add,
         Instruction::I32Store(own),
     ] {
-        instruction.encode(&mut bytes);
+        instruction.encode(bytes);
     }
-    bytes.extend_from_slice(code);
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -251,6 +337,7 @@ mod tests {
                 (i32.add (local.get 0) (local.get 0)))
             (func $never)
             (func (export "run") (result i32)
+                (if (i32.const 0) (then (call $never) (call $never)))
                 (call $twice (call $twice (i32.const 3)))))"#;
         let counting = counting(&wat::parse_str(text).unwrap()).unwrap();
         let names: Vec<&str> = counting.functions.iter().map(|f| f.name.as_str()).collect();
@@ -264,9 +351,27 @@ mod tests {
         let run = instance.get_typed_func::<(), i32>(&store, "run").unwrap();
         assert_eq!(run.call(&mut store, ()).unwrap(), 12);
         let numbers = instance.get_memory(&store, MEMORY).unwrap();
-        let numbers = &numbers.data(&store)[..3 * WIDTH];
-        let numbers: Vec<u8> = numbers.iter().step_by(WIDTH).copied().collect();
-        assert_eq!(numbers, [2, 0, 1]);
+        let numbers = numbers.data(&store).chunks_exact(WIDTH);
+        let numbers = numbers.map(|number| u32::from_le_bytes(number.try_into().unwrap()));
+        let entered = counting.entered(&numbers.collect::<Vec<u32>>());
+        let entered = entered.iter();
+        let entered: Vec<_> = entered
+            .map(|each| (&*each.function.name, each.times, each.run))
+            .collect();
+        // All but the locals of the first, and of the second also what stands between `then` and `end`.
+        let [twice, _, run] = &counting.functions[..] else {
+            unreachable!()
+        };
+        let skipped = run.pieces[1];
+        assert!(skipped > 0);
+        assert_eq!(
+            entered,
+            [
+                ("twice", 2, twice.pieces.iter().sum()),
+                ("run", 1, run.pieces.iter().sum::<usize>() - skipped),
+            ]
+        );
+        assert!(twice.bytes > entered[0].2 && run.bytes > entered[1].2 + skipped);
         let own = instance.get_memory(&store, "memory").unwrap();
         assert!(own.data(&store).iter().all(|byte| *byte == 0));
     }

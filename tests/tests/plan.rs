@@ -104,6 +104,79 @@ fn what_the_benchmark_asks_for_is_judged_by_plans() {
     }
 }
 
+/// Most answers have none of the fields that a plan minds, and get theirs without a look at each. Those that have one
+/// get the same as by asking too.
+#[test]
+fn answers_are_shaped_alike_whatever_fields_they_have() {
+    const FIELDS: [&str; 16] = [
+        "vary",
+        "date",
+        "server",
+        "x-powered-by",
+        "x-frame-options",
+        "x-content-type-options",
+        "referrer-policy",
+        "cache-control",
+        "content-security-policy",
+        "strict-transport-security",
+        "access-control-allow-origin",
+        "access-control-allow-credentials",
+        "access-control-max-age",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "ratelimit-policy",
+    ];
+    let headers = |preset: Value, limits: &str, credentials: bool| {
+        let listed = json!([{ "exact": "https://app.example.com" }]);
+        let mut document = whole_document(0);
+        document["defaults"]["security_headers"] = preset;
+        document["defaults"]["rate_limits"][0]["headers"] = json!(limits);
+        document["defaults"]["cors"] =
+            json!({ "allow_origins": listed, "allow_credentials": credentials });
+        document
+    };
+    let mut documents = Vec::new();
+    for (preset, limits) in [
+        (
+            json!({ "preset": "api", "remove_revealing": false }),
+            "x_ratelimit",
+        ),
+        (json!({ "preset": "api" }), "x_ratelimit"),
+        (json!({ "preset": "web", "action": "if_absent" }), "none"),
+        (
+            json!({ "preset": "none", "set": { "vary": "a", "x-a": "b" } }),
+            "both",
+        ),
+    ] {
+        documents.push(headers(preset, limits, limits == "none"));
+    }
+    for document in documents {
+        let both = both(&document);
+        let take = |request: &Headers, answer: &Headers| {
+            // Read and unread.
+            let mut planned = 0;
+            for _ in 0..2 {
+                planned += u32::from(both.exchange(request, BodyState::Complete, answer));
+            }
+            planned
+        };
+        let requests = [good_request("alice"), with(&[("origin", "")])];
+        for request in &requests {
+            let mut all = answer();
+            // Its token is new.
+            take(request, &all);
+            assert_eq!(take(request, &all), 2, "{document}");
+            for name in FIELDS {
+                let mut one = answer();
+                one.push(name.as_bytes(), b"the service's");
+                assert_eq!(take(request, &one), 2, "{name}");
+                all.push(name.as_bytes(), b"the service's");
+                assert_eq!(take(request, &all), 2, "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn refusals_that_are_the_same_for_all_are_judged_by_plans() {
     let mut document = whole_document(0);

@@ -43,7 +43,7 @@ impl Sides {
         self.forgetful.0.forget_refused_tokens();
         let answer = Headers::default();
         let all = [&self.remembering, &self.forgetful].map(|(engine, host)| {
-            let seen = both::seen(engine, request, BodyState::Complete, &answer, host);
+            let seen = both::seen(engine, request, BodyState::Complete, (&answer, false), host);
             (seen, both::but_for_memory(both::counted(engine, host)))
         });
         let [remembering, forgetful] = all;

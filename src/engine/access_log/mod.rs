@@ -19,7 +19,7 @@ mod time;
 mod trace;
 mod verdict;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use self::detail::Parameters;
@@ -56,7 +56,7 @@ pub struct AccessLog {
     redacted: Vec<String>,
     shares: Vec<(Sampled, SampleRate)>,
     /// The second in which a record was last written by a plan.
-    second: Cell<WrittenSecond>,
+    second: WrittenSecond,
     /// The names of members as plans write them, once one does.
     keys: OnceCell<Box<[Key]>>,
 }

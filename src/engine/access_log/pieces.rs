@@ -1,13 +1,13 @@
 //! The pieces of a prepared record, and how one is written.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::AccessLog;
 use super::detail;
 use super::line::{JsonLine, bound};
 use super::member::Member;
-use super::name::Convention;
-use super::planned_line::{Key, PlannedLine};
+use super::planned_line::{Around, Key, PlannedLine};
 use super::prepared::Shown;
 use super::redact;
 use super::time::without_port;
@@ -30,7 +30,7 @@ pub struct PlannedExchange<'k> {
     /// What it asked.
     pub fields: &'k Fields,
     /// The host that it named, in its one spelling.
-    pub host_name: &'k str,
+    pub host_name: &'k [u8],
     /// What the token says for records: [`AccessLog::words`].
     pub words: &'k str,
     /// Why it was refused, if it was.
@@ -42,7 +42,7 @@ pub struct PlannedExchange<'k> {
     /// When the record is written.
     pub written: Duration,
     /// How long it took.
-    pub elapsed: Option<Duration>,
+    pub elapsed: Duration,
     /// How long of that it was judged.
     pub judging: Option<Duration>,
     /// What is known of the client's connection.
@@ -54,32 +54,45 @@ pub struct PlannedExchange<'k> {
 #[derive(Debug)]
 pub(super) enum Piece {
     /// What is written as it is.
-    Text(Box<str>),
+    Text(Rc<str>),
+    /// The date, up to its second quotation mark.
+    Date,
+    /// All members that tell of the token.
+    Words,
     /// A member of that name, if it has a value. It is never the first.
-    Member(Key, Kind),
+    Number(Key, Number),
+    /// The same, of a text that a peer wrote.
+    Shown(Key, Around, Source),
+    /// The client's address.
+    Address(Key),
+    /// The path, of which less is shown.
+    Path(Key),
+    /// What requests seldom have which go on.
+    Seldom(Key, Seldom),
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    /// The date, up to its second quotation mark.
-    Date,
-    RequestId(Convention),
-    TraceId,
-    ParentId,
-    Field(Slot),
-    HostName,
-    Path,
-    Query,
-    /// All members that tell of the token.
-    Words,
-    Code,
-    Reason,
-    Detail,
+pub(super) enum Number {
     Remaining,
     Duration,
     Judging,
     Status,
-    Address,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    Field(Slot),
+    HostName,
+    TraceId,
+    ParentId,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seldom {
+    Query,
+    Code,
+    Reason,
+    Detail,
     /// What else the proxy is asked.
     Proxy(&'static Member),
 }
@@ -90,156 +103,137 @@ impl Prepared {
         let text = |piece: &Piece| match piece {
             Piece::Text(text) => text.len(),
             // Its name is the log's.
-            Piece::Member(..) => 0,
+            _ => 0,
         };
         let texts = self.pieces.iter().map(text);
         texts.fold(size_of_val(&*self.pieces), usize::saturating_add)
     }
 
-    /// Writes the record of one request in place of what `buffer` holds. False if it is too long, and has to
+    /// Writes the record of one request in place of what `buffer` holds. None if it is too long, and has to
     /// be cut as records are without plans.
     #[inline]
-    pub fn write(&self, log: &AccessLog, known: &PlannedExchange<'_>, buffer: &mut String) -> bool {
+    pub fn write<'b>(
+        &self,
+        log: &AccessLog,
+        known: &PlannedExchange<'_>,
+        buffer: &'b mut Vec<u8>,
+    ) -> Option<&'b str> {
         let mut line = PlannedLine::in_place_of(buffer);
         let fields = known.fields;
         let trace = fields.one(Shown::TRACE).and_then(Trace::parse);
         let (path, query) = target(fields);
         for piece in &self.pieces {
-            let (name, kind) = match piece {
-                Piece::Text(text) => {
-                    line.put(text.as_bytes());
-                    continue;
-                }
-                Piece::Member(name, kind) => (name, *kind),
-            };
-            let peer = match kind {
-                Kind::Date => {
-                    let second = log.second.get().at(known.written);
-                    log.second.set(second);
-                    line.time(second, known.written);
-                    continue;
-                }
-                Kind::Words => {
-                    line.put(known.words.as_bytes());
-                    continue;
-                }
-                Kind::Remaining => {
-                    line.number(name, known.remaining);
-                    continue;
-                }
-                Kind::Duration => {
-                    line.number(name, known.elapsed.map(micros));
-                    continue;
-                }
-                Kind::Judging => {
-                    line.number(name, known.judging.map(micros));
-                    continue;
-                }
-                Kind::Status => {
-                    let status = known.host.response_status();
-                    line.number(name, status.filter(|status| *status != 0));
-                    continue;
-                }
-                Kind::Address => {
-                    match known.connection.forwarded_client() {
-                        // The proxy's word does not count.
-                        Some(client) => {
-                            let client = client.map(|client| client.to_string());
-                            let client = client.as_deref().map(str::as_bytes);
-                            line.shown(name, client, redact::tokens);
-                        }
-                        None => {
-                            let address = known.host.property(Property::ClientAddress);
-                            let address = address.as_deref().map(without_port);
-                            line.shown(name, address, redact::tokens);
-                        }
+            match piece {
+                Piece::Text(text) => line.put(text.as_bytes()),
+                Piece::Words => line.put(known.words.as_bytes()),
+                Piece::Date => line.time(&log.second, known.written),
+                Piece::Number(key, number) => {
+                    let value = match number {
+                        Number::Remaining => known.remaining,
+                        Number::Duration => Some(micros(known.elapsed)),
+                        Number::Judging => known.judging.map(micros),
+                        Number::Status => known.host.response_status().filter(|s| *s != 0),
+                    };
+                    if let Some(value) = value {
+                        line.number(key, value);
                     }
-                    continue;
                 }
-                Kind::Path => {
-                    line.shown(name, path, redact::path);
-                    continue;
-                }
-                // Hexadecimal digits, and nothing else.
-                Kind::TraceId => trace.map(|trace| trace.trace_id.as_bytes()),
-                Kind::ParentId => trace.map(|trace| trace.parent_id.as_bytes()),
-                Kind::HostName => Some(without_port(known.host_name.as_bytes())),
-                Kind::Field(slot) => fields.one(slot),
-                Kind::RequestId(Convention::Elastic) => fields.one(Shown::REQUEST_ID),
-                Kind::RequestId(Convention::OpenTelemetry) => {
-                    if let Some(id) = fields.one(Shown::REQUEST_ID) {
-                        line.key(name, b"[");
-                        line.value(id, redact::tokens);
-                        line.put(b"]");
+                Piece::Shown(key, around, source) => {
+                    let value = match source {
+                        Source::Field(slot) => fields.one(*slot),
+                        Source::HostName => Some(without_port(known.host_name)),
+                        // Hexadecimal digits, and nothing else.
+                        Source::TraceId => trace.map(|trace| trace.trace_id.as_bytes()),
+                        Source::ParentId => trace.map(|trace| trace.parent_id.as_bytes()),
+                    };
+                    if let Some(value) = value {
+                        line.shown(key, value, *around, redact::tokens);
                     }
-                    continue;
                 }
-                Kind::Query if query.is_none() => continue,
-                // Words of the filter's own, in which there is nothing to redact.
-                Kind::Code => known.reason.map(|reason| reason.code.name.as_bytes()),
-                Kind::Reason => known.reason.map(|reason| reason.name.as_bytes()),
-                Kind::Query | Kind::Detail | Kind::Proxy(_) => {
-                    seldom(name, kind, query, log, known, &mut line);
-                    continue;
+                Piece::Path(key) if !path.is_empty() => {
+                    line.shown(key, path, Around::Quotes, redact::path);
                 }
-            };
-            line.shown(name, peer, redact::tokens);
-        }
-        match line.finish(bound(self.longest)) {
-            Some(text) => {
-                *buffer = text;
-                true
+                Piece::Path(_) => {}
+                Piece::Address(key) => address(key, known.connection, known.host, &mut line),
+                Piece::Seldom(_, Seldom::Query) if query.is_empty() => {}
+                Piece::Seldom(key, Seldom::Query) => asked(key, query, log, &mut line),
+                Piece::Seldom(key, seldom) => {
+                    let refusal = (known.reason, known.detail);
+                    let proxy = (known.connection, known.host);
+                    write_seldom(key, *seldom, refusal, proxy, log, &mut line);
+                }
             }
-            None => false,
         }
+        line.finish(bound(self.longest))
+    }
+}
+
+#[inline(never)]
+fn address(key: &Key, connection: &Connection, host: &dyn Host, line: &mut PlannedLine<'_>) {
+    let mut show = |address: &[u8]| line.shown(key, address, Around::Quotes, redact::tokens);
+    match connection.forwarded_client() {
+        // The proxy's word does not count.
+        Some(client) => {
+            let client = client.map(|client| client.to_string());
+            client.iter().for_each(|client| show(client.as_bytes()));
+        }
+        None => {
+            let address = host.property(Property::ClientAddress);
+            address
+                .iter()
+                .for_each(|address| show(without_port(address)));
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn asked(key: &Key, query: &[u8], log: &AccessLog, line: &mut PlannedLine<'_>) {
+    if let Some(shown) = log.shown() {
+        line.key(key);
+        line.escaped(&redact::query(query, &shown));
     }
 }
 
 /// Members that requests seldom have which go on.
 #[cold]
 #[inline(never)]
-fn seldom(
-    name: &Key,
-    kind: Kind,
-    query: Option<&[u8]>,
+fn write_seldom(
+    key: &Key,
+    seldom: Seldom,
+    (reason, detail): (Option<&'static Reason>, Option<&Detail>),
+    (connection, host): (&Connection, &dyn Host),
     log: &AccessLog,
-    known: &PlannedExchange<'_>,
-    line: &mut PlannedLine,
+    line: &mut PlannedLine<'_>,
 ) {
-    match kind {
-        Kind::Query => {
-            if let (Some(query), Some(shown)) = (query, log.shown()) {
-                line.key(name, b"");
-                line.escaped(&redact::query(query, &shown));
-            }
-        }
-        Kind::Detail => {
+    // Words of the filter's own, in which there is nothing to redact.
+    let mut own = |name: &str| line.shown(key, name.as_bytes(), Around::Quotes, redact::tokens);
+    match (seldom, reason, detail) {
+        (Seldom::Code, Some(reason), _) => own(reason.code.name),
+        (Seldom::Reason, Some(reason), _) => own(reason.name),
+        (Seldom::Detail, _, Some(detail)) => {
             let mut text = String::new();
-            if let Some(detail) = known.detail
-                && detail::write(&mut text, detail, log.parameters())
-            {
-                line.key(name, b"");
+            if detail::write(&mut text, detail, log.parameters()) {
+                line.key(key);
                 line.put(text.as_bytes());
             }
         }
-        Kind::Proxy(member) => {
+        (Seldom::Proxy(member), ..) => {
             let mut members = JsonLine::unbounded(String::new());
-            member.ask(&mut members, name.name(), known.connection, known.host);
+            member.ask(&mut members, key.name(), connection, host);
             line.put(members.into_text().as_bytes());
         }
-        _ => {}
+        (Seldom::Query | Seldom::Code | Seldom::Reason | Seldom::Detail, ..) => {}
     }
 }
 
-/// The path that was asked for and what stands behind its `?`; nothing for what is empty.
+/// The path that was asked for and what stands behind its `?`.
 #[inline]
-fn target(fields: &Fields) -> (Option<&[u8]>, Option<&[u8]>) {
+fn target(fields: &Fields) -> (&[u8], &[u8]) {
     let target = fields.one(Shown::PATH).unwrap_or_default();
     let end = target.iter().position(|b| *b == b'?');
-    let (path, query) = match end.and_then(|end| target.split_at_checked(end)) {
-        Some((path, query)) => (path, query.get(1..)),
-        None => (target, None),
-    };
-    let there = |text: &&[u8]| !text.is_empty();
-    (Some(path).filter(there), query.filter(there))
+    match end.and_then(|end| target.split_at_checked(end)) {
+        Some((path, query)) => (path, query.get(1..).unwrap_or_default()),
+        None => (target, &[]),
+    }
 }

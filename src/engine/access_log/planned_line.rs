@@ -2,54 +2,87 @@
 //! member has a comma, most values are copied as they are, and how long it is is asked once, at the end.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::line::{LONGEST_VALUE, quoted};
 use super::redact;
 use super::time::rfc3339;
-use portcullis_wire::append;
+use portcullis_wire::append::Appended;
 use portcullis_wire::digits::Digits;
 
-/// The name of a member, which is not the first, as it stands in front of a text: `,"name":"`. All records of a document
-/// share it.
+/// What stands in front of the value of a member that is not the first, where that is a text: `,"name":"`. All records
+/// of a document share it.
 #[derive(Clone, Debug)]
 pub(super) struct Key(Rc<str>);
 
+/// What stands around a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Around {
+    /// Quotation marks.
+    Quotes,
+    /// Those of the one item of a list.
+    List,
+}
+
+impl Around {
+    fn begins(self) -> &'static str {
+        match self {
+            Self::Quotes => "\":\"",
+            Self::List => "\":[\"",
+        }
+    }
+
+    #[inline]
+    fn ends(self) -> &'static [u8] {
+        match self {
+            Self::Quotes => b"\"",
+            Self::List => b"\"]",
+        }
+    }
+}
+
 impl Key {
     const BEGINS: &str = ",\"";
-    const ENDS: &str = "\":\"";
 
-    pub(super) fn of(name: &str) -> Self {
-        Self([Self::BEGINS, name, Self::ENDS].concat().into())
+    pub(super) fn of(name: &str, around: Around) -> Self {
+        Self([Self::BEGINS, name, around.begins()].concat().into())
     }
 
     /// The name.
     pub(super) fn name(&self) -> &str {
-        let name = self.0.strip_prefix(Self::BEGINS);
-        let name = name.and_then(|name| name.strip_suffix(Self::ENDS));
-        name.unwrap_or_default()
+        let name = self.0.strip_prefix(Self::BEGINS).unwrap_or_default();
+        name.split_once('"').unwrap_or_default().0
+    }
+
+    /// What stands in front of a value that is no text, or has its own quotation mark.
+    #[inline]
+    fn before_mark(&self) -> &[u8] {
+        let bytes = self.0.as_bytes().split_last();
+        bytes.map_or(&[], |(_, before)| before)
     }
 }
 
-/// The beginning of a buffer that is kept.
-pub(super) struct PlannedLine {
-    buffer: Vec<u8>,
-    /// How much of it has been written.
-    at: usize,
-}
+/// A record at the beginning of a buffer that is kept.
+pub(super) struct PlannedLine<'b>(Appended<'b>);
 
-/// A second as records have it: `2026-11-29T23:59:59.`
-#[derive(Clone, Copy, Debug)]
+/// The second in which a record was last written, as records have it: `2026-11-29T23:59:59.`
+#[derive(Debug)]
 pub(super) struct WrittenSecond {
     /// Since the epoch.
-    second: u64,
-    text: [u8; WrittenSecond::LENGTH],
+    second: Cell<u64>,
+    text: Cell<[u8; WrittenSecond::LENGTH]>,
 }
 
 impl Default for WrittenSecond {
     fn default() -> Self {
-        Self::of(0)
+        let second = Self {
+            second: Cell::default(),
+            text: Cell::default(),
+        };
+        second.set(0);
+        second
     }
 }
 
@@ -58,23 +91,21 @@ impl WrittenSecond {
 
     #[cold]
     #[inline(never)]
-    fn of(second: u64) -> Self {
+    fn set(&self, second: u64) {
         let mut text = String::new();
         rfc3339(&mut text, Duration::from_secs(second));
         let text = text.as_bytes().first_chunk();
-        Self {
-            second,
-            text: text.copied().unwrap_or_default(),
-        }
+        self.second.set(second);
+        self.text.set(text.copied().unwrap_or_default());
     }
 
-    /// The second of a time: this one for as long as it lasts.
+    /// The text of a second, which is written once for as long as it lasts.
     #[inline]
-    pub(super) fn at(self, since_epoch: Duration) -> Self {
-        match since_epoch.as_secs() {
-            second if second == self.second => self,
-            second => Self::of(second),
+    fn text(&self, second: u64) -> [u8; Self::LENGTH] {
+        if self.second.get() != second {
+            self.set(second);
         }
+        self.text.get()
     }
 }
 
@@ -84,105 +115,76 @@ fn is_plain(value: &[u8]) -> bool {
     value.len() <= LONGEST_VALUE && redact::is_plain(value)
 }
 
-impl PlannedLine {
-    /// The least that a buffer has.
-    const LEAST: usize = 1024;
-
-    /// An empty one in the memory of a text.
+impl<'b> PlannedLine<'b> {
+    /// An empty one in place of what the buffer holds.
     #[inline]
-    pub(super) fn in_place_of(text: &mut String) -> Self {
-        let mut buffer = std::mem::take(text).into_bytes();
-        let all = buffer.capacity().max(Self::LEAST);
-        buffer.resize(all, 0);
-        Self { buffer, at: 0 }
+    pub(super) fn in_place_of(buffer: &'b mut Vec<u8>) -> Self {
+        Self(Appended::in_place_of(buffer))
     }
 
     /// Ends the object. None if it has more bytes than `longest`.
     #[inline]
-    pub(super) fn finish(mut self, longest: usize) -> Option<String> {
-        if self.at > longest {
+    pub(super) fn finish(mut self, longest: usize) -> Option<&'b str> {
+        if self.0.written() > longest {
             return None;
         }
         self.put(b"}");
-        self.buffer.truncate(self.at);
-        String::from_utf8(self.buffer).ok()
+        std::str::from_utf8(self.0.into_bytes()).ok()
     }
 
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) {
-        match append::put(&mut self.buffer, self.at, bytes) {
-            Some(at) => self.at = at,
-            None => self.grow(bytes),
-        }
+        self.0.put(bytes);
     }
 
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, bytes: &[u8]) {
-        self.buffer.truncate(self.at);
-        self.buffer.extend_from_slice(bytes);
-        self.at = self.buffer.len();
-        self.buffer.resize(self.buffer.capacity(), 0);
-    }
-
-    /// What follows the second of a time, to the end of its string.
+    /// A time, to the end of its string.
     #[inline]
-    pub(super) fn time(&mut self, second: WrittenSecond, since_epoch: Duration) {
+    pub(super) fn time(&mut self, second: &WrittenSecond, since_epoch: Duration) {
         let millis = since_epoch.subsec_millis();
         let digit = |number: u32| b'0' | (number % 10) as u8;
-        self.put(&second.text);
-        let rest = [millis / 100, millis / 10, millis].map(digit);
-        self.put(&rest);
-        self.put(b"Z\"");
+        self.put(&second.text(since_epoch.as_secs()));
+        let [hundreds, tens, ones] = [millis / 100, millis / 10, millis].map(digit);
+        self.put(&[hundreds, tens, ones, b'Z', b'"']);
     }
 
-    /// The name of a member, and what its value begins with.
+    /// The name of a member whose value follows.
     #[inline]
-    pub(super) fn key(&mut self, Key(key): &Key, opening: &[u8]) {
-        let key = key.strip_suffix('"').unwrap_or(key);
-        self.put(key.as_bytes());
-        self.put(opening);
+    pub(super) fn key(&mut self, key: &Key) {
+        self.put(key.before_mark());
     }
 
-    #[inline]
-    pub(super) fn number(&mut self, key: &Key, value: Option<u64>) {
-        if let Some(value) = value {
-            self.key(key, b"");
-            self.put(Digits::of(value).as_bytes());
-        }
+    #[inline(never)]
+    pub(super) fn number(&mut self, key: &Key, value: u64) {
+        self.key(key);
+        self.put(Digits::of(value).as_bytes());
     }
 
-    /// A value of a peer, if there is one.
-    #[inline]
+    /// A value of a peer.
+    #[inline(never)]
     pub(super) fn shown(
         &mut self,
         key: &Key,
-        value: Option<&[u8]>,
+        value: &[u8],
+        around: Around,
         redact: fn(&[u8]) -> Cow<'_, [u8]>,
     ) {
-        let Some(value) = value else {
-            return;
-        };
         if is_plain(value) {
             self.put(key.0.as_bytes());
             self.put(value);
-            self.put(b"\"");
+            self.put(around.ends());
         } else {
-            self.key(key, b"");
-            self.escaped(&redact(value));
+            self.redacted(key, &redact(value), around);
         }
     }
 
-    /// A value of a peer, redacted and escaped. Most need neither.
-    #[inline]
-    pub(super) fn value(&mut self, value: &[u8], redact: fn(&[u8]) -> Cow<'_, [u8]>) {
-        if is_plain(value) {
-            self.put(b"\"");
-            self.put(value);
-            self.put(b"\"");
-        } else {
-            self.escaped(&redact(value));
-        }
+    /// One that had to be redacted or has to be escaped.
+    #[cold]
+    #[inline(never)]
+    fn redacted(&mut self, key: &Key, value: &[u8], around: Around) {
+        self.key(key);
+        self.escaped(value);
+        let after = around.ends().split_first();
+        self.put(after.map_or(&[], |(_, after)| after));
     }
 
     /// A value in which nothing has to be redacted, or not any more.
@@ -201,16 +203,38 @@ mod tests {
 
     #[test]
     fn times_are_those_of_all_records() {
-        let mut second = WrittenSecond::default();
+        let second = WrittenSecond::default();
+        let mut buffer = Vec::new();
         for millis in [0, 7, 999, 1_000, 951_782_400_123, 951_782_400_999, 1] {
             let time = Duration::from_millis(millis);
             let mut expected = String::new();
             rfc3339(&mut expected, time);
-            let mut line = PlannedLine::in_place_of(&mut String::new());
-            second = second.at(time);
-            line.time(second, time);
-            let written = line.buffer.get(..line.at);
-            assert_eq!(written, Some(format!("{expected}\"").as_bytes()));
+            let mut line = PlannedLine::in_place_of(&mut buffer);
+            line.time(&second, time);
+            assert_eq!(line.0.into_bytes(), format!("{expected}\"").as_bytes());
         }
+    }
+
+    #[test]
+    fn values_stand_between_their_marks() {
+        let mut buffer = Vec::new();
+        for (around, plain, escaped) in [
+            (Around::Quotes, r#","a":"b""#, r#","a":"\"""#),
+            (Around::List, r#","a":["b"]"#, r#","a":["\""]"#),
+        ] {
+            let key = Key::of("a", around);
+            assert_eq!(key.name(), "a");
+            for (value, expected) in [("b", plain), ("\"", escaped)] {
+                let mut line = PlannedLine::in_place_of(&mut buffer);
+                line.shown(&key, value.as_bytes(), around, redact::tokens);
+                assert_eq!(line.0.into_bytes(), expected.as_bytes());
+            }
+        }
+        let mut line = PlannedLine::in_place_of(&mut buffer);
+        line.number(&Key::of("a", Around::Quotes), 12);
+        assert_eq!(line.finish(6), None, "it has seven bytes before its end");
+        let mut line = PlannedLine::in_place_of(&mut buffer);
+        line.number(&Key::of("a", Around::Quotes), 12);
+        assert_eq!(line.finish(7), Some(r#","a":12}"#));
     }
 }

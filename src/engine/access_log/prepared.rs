@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::finished::Finished;
 use super::line::JsonLine;
 use super::member::Member;
-use super::name::ECS_VERSION;
-use super::pieces::{Kind, Piece};
-use super::planned_line::Key;
+use super::name::{Convention, ECS_VERSION};
+use super::pieces::{Number, Piece, Seldom, Source};
+use super::planned_line::{Around, Key};
 use super::sample::{SampleRate, Sampled};
 use super::{AccessLog, verdict};
 use crate::record::{Ending, Summary, Verdicts};
@@ -81,13 +81,13 @@ struct Pieces {
 
 impl Pieces {
     /// A piece for a member. None where that would be the first: it is written with a comma.
-    fn push(&mut self, name: &'static str, key: &Key, kind: Kind) -> Option<()> {
-        if let Kind::Date = kind {
+    fn push(&mut self, name: &'static str, piece: Piece) -> Option<()> {
+        if let Piece::Date = piece {
             self.text.quote_next(name);
         }
         self.end_text();
         (!self.done.is_empty()).then_some(())?;
-        self.done.push(Piece::Member(key.clone(), kind));
+        self.done.push(piece);
         Some(())
     }
 
@@ -123,8 +123,9 @@ impl Common<'_> {
     }
 
     /// The piece of what each was refused for, if that is not the same for all.
-    fn own(&self, piece: Kind) -> Option<Kind> {
-        matches!(self.refusal, Some((WrittenRefusal::Own, _))).then_some(piece)
+    fn own(&self, key: &Key, piece: Seldom) -> Option<Piece> {
+        let is_own = matches!(self.refusal, Some((WrittenRefusal::Own, _)));
+        is_own.then(|| Piece::Seldom(key.clone(), piece))
     }
 }
 
@@ -143,7 +144,8 @@ impl AccessLog {
             done: Vec::new(),
             text: JsonLine::unbounded("{".to_owned()),
         };
-        let named = || self.members.iter().map(|(name, _)| Key::of(name)).collect();
+        let key = |(name, member): &(&str, &Member)| Key::of(name, self.around(member));
+        let named = || self.members.iter().map(key).collect();
         let keys = self.keys.get_or_init(named);
         for ((name, member), key) in self.members.iter().zip(keys) {
             self.prepare_member((name, key), member, common, &mut pieces)?;
@@ -155,6 +157,15 @@ impl AccessLog {
         })
     }
 
+    /// What stands around the value of a member.
+    fn around(&self, member: &Member) -> Around {
+        let is_field = member.otel() == Some("http.request.header.x-request-id");
+        match self.schema {
+            Convention::OpenTelemetry if is_field => Around::List,
+            Convention::OpenTelemetry | Convention::Elastic => Around::Quotes,
+        }
+    }
+
     fn prepare_member(
         &self,
         (name, key): (&'static str, &Key),
@@ -163,8 +174,11 @@ impl AccessLog {
         pieces: &mut Pieces,
     ) -> Option<()> {
         let text = &mut pieces.text;
+        let own_key = || key.clone();
+        let shown = |source| Some(Piece::Shown(own_key(), self.around(member), source));
+        let number = |number| Some(Piece::Number(own_key(), number));
         let piece = match member.otel().or(member.ecs())? {
-            "timestamp" => Some(Kind::Date),
+            "timestamp" => Some(Piece::Date),
             "event.name" => {
                 text.trusted(name, "portcullis.access");
                 None
@@ -200,19 +214,19 @@ impl AccessLog {
             "portcullis.code" => {
                 let refusal = common.refusal();
                 own(text, name, refusal.map(|refusal| refusal.code().name));
-                common.own(Kind::Code)
+                common.own(key, Seldom::Code)
             }
             "portcullis.reason" => {
                 let refusal = common.refusal();
                 own(text, name, refusal.map(|refusal| refusal.reason.name));
-                common.own(Kind::Reason)
+                common.own(key, Seldom::Reason)
             }
             "portcullis.detail" => {
                 let refusal = common.refusal();
                 if let Some(detail) = refusal.and_then(|refusal| refusal.detail.as_ref()) {
                     text.detail(name, detail, self.parameters());
                 }
-                common.own(Kind::Detail)
+                common.own(key, Seldom::Detail)
             }
             "portcullis.verdicts" => {
                 if !common.verdicts.is_empty() {
@@ -220,16 +234,16 @@ impl AccessLog {
                 }
                 None
             }
-            "http.request.header.x-request-id" => Some(Kind::RequestId(self.schema)),
-            "trace_id" => Some(Kind::TraceId),
-            "parent_span_id" => Some(Kind::ParentId),
-            "http.request.method" => Some(Kind::Field(Shown::METHOD)),
-            "url.scheme" => Some(Kind::Field(Shown::SCHEME)),
-            "user_agent.original" => Some(Kind::Field(Shown::USER_AGENT)),
-            "server.address" => Some(Kind::HostName),
-            "url.path" => Some(Kind::Path),
-            "url.query" => Some(Kind::Query),
-            "user.id" => Some(Kind::Words),
+            "http.request.header.x-request-id" => shown(Source::Field(Shown::REQUEST_ID)),
+            "trace_id" => shown(Source::TraceId),
+            "parent_span_id" => shown(Source::ParentId),
+            "http.request.method" => shown(Source::Field(Shown::METHOD)),
+            "url.scheme" => shown(Source::Field(Shown::SCHEME)),
+            "user_agent.original" => shown(Source::Field(Shown::USER_AGENT)),
+            "server.address" => shown(Source::HostName),
+            "url.path" => Some(Piece::Path(own_key())),
+            "url.query" => Some(Piece::Seldom(own_key(), Seldom::Query)),
+            "user.id" => Some(Piece::Words),
             _ if is_word(member) => None,
             "portcullis.rate_limit.name" => {
                 if let Some(limit) = common.limit {
@@ -237,12 +251,14 @@ impl AccessLog {
                 }
                 None
             }
-            "portcullis.rate_limit.remaining" => Some(Kind::Remaining),
-            "portcullis.duration_us" => Some(Kind::Duration),
-            "portcullis.filter_us" => Some(Kind::Judging),
-            "http.response.status_code" => Some(Kind::Status),
-            "client.address" => Some(Kind::Address),
-            _ if member.attribute().is_some() => Some(Kind::Proxy(member)),
+            "portcullis.rate_limit.remaining" => number(Number::Remaining),
+            "portcullis.duration_us" => number(Number::Duration),
+            "portcullis.filter_us" => number(Number::Judging),
+            "http.response.status_code" => number(Number::Status),
+            "client.address" => Some(Piece::Address(own_key())),
+            _ if member.attribute().is_some() => {
+                Some(Piece::Seldom(own_key(), Seldom::Proxy(member)))
+            }
             // A document whose records have roles has no prepared ones; a request on a plan has none of the others.
             "portcullis.version"
             | "portcullis.version_state"
@@ -260,7 +276,7 @@ impl AccessLog {
             _ => return None,
         };
         match piece {
-            Some(kind) => pieces.push(name, key, kind),
+            Some(piece) => pieces.push(name, piece),
             None => Some(()),
         }
     }

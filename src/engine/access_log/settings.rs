@@ -1,12 +1,13 @@
 //! How `access_log` is read.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::line;
 use super::member::Member;
 use super::members::MEMBERS;
 use super::name::Convention;
+use super::planned_line::WrittenSecond;
 use super::sample::{FIELDS, SampleRate, Sampled};
 use super::subject::Subjects;
 use super::{AccessLog, Query, Sink};
@@ -75,7 +76,7 @@ impl AccessLog {
             roles: more.roles,
             redacted: redacted?,
             shares: shares?,
-            second: Cell::default(),
+            second: WrittenSecond::default(),
             keys: OnceCell::new(),
         })
     }

@@ -49,7 +49,7 @@ fn digit(number: u64) -> char {
 }
 
 /// An address without its port, and without the brackets of IPv6.
-#[inline]
+#[inline(never)]
 pub(super) fn without_port(address: &[u8]) -> &[u8] {
     let colon = address.iter().rposition(|b| *b == b':');
     let host = match colon {

@@ -4,7 +4,7 @@ use super::size::{MOST_PLANS, PLAN};
 use crate::access_log::prepared::{Common, Prepared, Shown, WrittenRefusal};
 use crate::engine::{Chain, Engine, Mode, Overrides, Route};
 use crate::metrics;
-use crate::plan::{MOST_STEPS, OTHER_NAMES, Plan, Plans};
+use crate::plan::{MOST_STEPS, OTHER_NAMES, Plan, Plans, UsualAnswer};
 use crate::record::{PolicyVerdict, Verdicts};
 use crate::refused::Refused;
 use crate::stream::override_fields;
@@ -176,8 +176,11 @@ fn plan(engine: &Engine, route: &Route, names: &mut Vec<Box<str>>) -> Option<Pla
             *refused = Box::default();
         }
     }
+    // Where an answer has the id of its request, it depends on that one.
+    let usual = shapings.as_deref().filter(|_| engine.request_id.is_none());
     Some(Plan {
         record: writing.record(None, None, limit(&steps)),
+        usual_answer: usual.and_then(|shapings| UsualAnswer::of(&steps, shapings)),
         reads_response: chain.reads_response,
         changes: shapings.iter().flatten().map(changes).sum(),
         shapings,
@@ -205,6 +208,7 @@ fn nowhere(engine: &Engine, names: &mut Vec<Box<str>>) -> Option<Plan> {
         steps: Box::default(),
         changes: shapings.iter().map(changes).sum(),
         shapings: Some(shapings),
+        usual_answer: None,
         reads_response: chain.reads_response,
         record: None,
         missing: Some(writing.refused(Refusal::new(&NOTHING_HERE), None, None, None)?),
@@ -312,7 +316,7 @@ fn changes(shaping: &Shaping) -> usize {
         let mut count = 0_usize;
         edit.changes(&mut |change| match change {
             PlannedChange::Set(..) | PlannedChange::Remove(_) => count = count.saturating_add(1),
-            PlannedChange::Add(..) | PlannedChange::FilterState(..) => {}
+            PlannedChange::Add(..) | PlannedChange::New(..) | PlannedChange::FilterState(..) => {}
         });
         count
     };

@@ -35,7 +35,7 @@ impl StepTimes {
 }
 
 /// When an exchange came, and what is known from then on of how long it took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {
     pub(super) started: Duration,
     /// The same on the clock that does not step; none if nobody wants to know how long it took.

@@ -42,7 +42,6 @@ pub use self::kept::{FIXED, MOST_HEAD};
 pub use self::overrides::override_fields;
 pub use self::planned::PlannedStream;
 pub use self::planned_answer::PlannedAnswer;
-pub use self::planned_head::JudgedByPlan;
 pub use self::response::ResponseHead;
 pub use self::waiting::waiting;
 pub use crate::metrics::count_unavailable;

@@ -23,14 +23,14 @@ pub(super) struct Planned {
     pub(super) fields: Fields,
     /// How much of `:authority` is the host's one spelling.
     pub(super) host_length: usize,
-    pub(super) accepted: Option<AcceptedToken>,
-    /// What records say of the token for which it was refused.
-    pub(super) refused_words: Option<Rc<str>>,
+    pub(super) accepted: Option<Rc<AcceptedToken>>,
+    /// What records say of its token, or of that for which it was refused.
+    pub(super) words: Option<Rc<str>>,
     pub(super) charge: Option<Charge>,
+    /// How the caller then stood with the limit.
+    pub(super) standing: Option<LimitStatus>,
     pub(super) end: End,
     pub(super) connection: Connection,
-    /// How the caller then stood with the limit.
-    pub(super) standing: OnceCell<LimitStatus>,
     /// The same as a stream has it that was judged by asking.
     pub(super) general: OnceCell<Box<General>>,
 }
@@ -100,21 +100,16 @@ impl View<'_> {
         of_route.checked_add(self.planned.end.number())
     }
 
-    /// Writes the record in place of what `buffer` holds. False if that is to be written as for all others.
+    /// Writes the record in place of what `buffer` holds. None if that is to be written as for all others.
     #[inline]
-    fn record(self, host: &dyn Host, buffer: &mut String) -> bool {
+    fn record<'b>(self, host: &dyn Host, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
         let (planned, engine, plan) = (self.planned, self.engine, self.plan);
-        let (Some(log), Some(record)) = (&engine.access_log, plan.record(planned.end)) else {
-            return false;
-        };
+        let (log, record) = (engine.access_log.as_ref()?, plan.record(planned.end)?);
         let words = match (&planned.accepted, planned.end) {
-            (Some(accepted), _) => accepted.words.as_deref(),
-            (None, End::Token(_)) => planned.refused_words.as_deref(),
-            (None, _) => Some(""),
+            (Some(_), _) | (None, End::Token(_)) => planned.words.as_deref()?,
+            (None, _) => "",
         };
-        let (Some(words), Some(elapsed)) = (words, self.times.elapsed(host)) else {
-            return false;
-        };
+        let elapsed = self.times.elapsed(host)?;
         let (reason, detail) = self.refusal.unzip();
         let known = PlannedExchange {
             fields: &planned.fields,
@@ -122,11 +117,9 @@ impl View<'_> {
             words,
             reason,
             detail: detail.flatten(),
-            remaining: planned
-                .standing(plan)
-                .map(|(_, standing)| standing.remaining),
+            remaining: planned.standing.map(|standing| standing.remaining),
             written: self.times.started.saturating_add(elapsed),
-            elapsed: Some(elapsed),
+            elapsed,
             judging: self.times.judging,
             connection: &planned.connection,
             host,
@@ -177,8 +170,8 @@ impl PlannedStream {
 
     /// The same as [`Stream::record_by_plan`].
     #[inline]
-    pub fn record(&self, host: &dyn Host, buffer: &mut String) -> bool {
-        self.view().is_some_and(|view| view.record(host, buffer))
+    pub fn record<'b>(&self, host: &dyn Host, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
+        self.view()?.record(host, buffer)
     }
 
     /// As a stream, which is on its plan still.
@@ -242,10 +235,10 @@ impl Stream {
         }
     }
 
-    /// Writes the record of a request that was judged by a plan in place of what `buffer` holds. False if
+    /// Writes the record of a request that was judged by a plan in place of what `buffer` holds. None if
     /// that is to be written as for all others.
-    pub fn record_by_plan(&self, host: &dyn Host, buffer: &mut String) -> bool {
-        self.view().is_some_and(|view| view.record(host, buffer))
+    pub fn record_by_plan<'b>(&self, host: &dyn Host, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
+        self.view()?.record(host, buffer)
     }
 
     pub(super) fn view(&self) -> Option<View<'_>> {
@@ -294,22 +287,18 @@ impl Stream {
 
 impl Planned {
     #[inline]
-    pub(super) fn host_name(&self) -> &str {
-        let named = self.fields.text(Shown::AUTHORITY).unwrap_or_default();
+    fn host_name(&self) -> &[u8] {
+        let named = self.fields.one(Shown::AUTHORITY).unwrap_or_default();
         named.get(..self.host_length).unwrap_or_default()
     }
 
-    #[inline]
+    /// The limit, and how the caller stands with it.
     pub(super) fn standing<'p>(&self, plan: &'p Plan) -> Option<(&'p dyn Limit, LimitStatus)> {
-        let charge = self.charge.as_ref()?;
         let mut limits = plan.steps.iter().filter_map(|step| match step {
             Step::Limit(limit) => Some(&**limit),
             _ => None,
         });
-        let limit = limits.next()?;
-        // The answer says it, and then the record.
-        let standing = self.standing.get_or_init(|| limit.standing(charge));
-        Some((limit, *standing))
+        Some((limits.next()?, self.standing?))
     }
 
     /// What a stream keeps that was judged by asking.

@@ -13,7 +13,7 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::limits::seconds;
 use portcullis_exchange::plan::{PlannedChange, Shaping};
 use portcullis_exchange::refusal::usable_id;
-use portcullis_wire::digits;
+use portcullis_wire::append::Appended;
 use portcullis_wire::digits::Digits;
 use portcullis_wire::pairs::{Block, BlockDraft};
 
@@ -52,7 +52,9 @@ impl Shaped for BlockDraft {
         match change {
             PlannedChange::Remove(name) => self.remove(name.as_bytes()),
             PlannedChange::Set(name, value) => self.set(name.as_bytes(), value),
-            PlannedChange::Add(name, value) => self.add(name.as_bytes(), value),
+            PlannedChange::Add(name, value) | PlannedChange::New(name, value) => {
+                self.add(name.as_bytes(), value);
+            }
             PlannedChange::FilterState(..) => {}
         }
     }
@@ -79,16 +81,33 @@ impl View<'_> {
         host: &dyn Host,
         each: &mut impl FnMut(PlannedChange<'_>),
     ) -> bool {
-        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
+        let (planned, plan) = (self.planned, self.plan);
         // A reply of ours was shaped before it went.
         if planned.end == End::Passes {
             let Some(shapings) = &plan.shapings else {
                 return false;
             };
-            let answer = (Author::Upstream, answer);
-            planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
+            if let (Some(usual), Some(answer)) = (&plan.usual_answer, answer)
+                && usual.add(answer, &planned.fields, planned.standing, each)
+            {
+                return true;
+            }
+            self.shape_by_step(shapings, answer, host, each);
         }
         true
+    }
+
+    #[inline(never)]
+    fn shape_by_step(
+        self,
+        shapings: &[Shaping],
+        answer: Option<&Block>,
+        host: &dyn Host,
+        each: &mut impl FnMut(PlannedChange<'_>),
+    ) {
+        let (planned, engine, plan) = (self.planned, self.engine, self.plan);
+        let answer = (Author::Upstream, answer);
+        planned.shape_all(shapings, answer, plan, engine, host, &mut EachChange(each));
     }
 }
 
@@ -284,15 +303,16 @@ impl Planned {
                     ];
                     engine.plans.with_buffer(|buffer| {
                         for (name, parameters) in lists.iter().zip(values) {
-                            buffer.clear();
+                            let mut list = Appended::in_place_of(buffer);
                             for part in ["\"", limit.name(), "\""] {
-                                buffer.push_str(part);
+                                list.put(part.as_bytes());
                             }
                             for (parameter, number) in parameters {
-                                buffer.push_str(parameter);
-                                digits::push(buffer, number);
+                                list.put(parameter.as_bytes());
+                                list.put(Digits::of(number).as_bytes());
                             }
-                            shaped.change(PlannedChange::Set(name.as_str(), buffer.as_bytes()));
+                            let list = list.into_bytes();
+                            shaped.change(PlannedChange::Set(name.as_str(), list));
                         }
                     });
                 }

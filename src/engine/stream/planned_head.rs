@@ -19,50 +19,11 @@ use crate::refused::{PlannedReply, Refused};
 use portcullis_exchange::connection::Connection;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::plan::{
-    AcceptedToken, AllowedBy, Caller, Charge, Fields, JudgedToken, Limit, PlannedHead,
-    RefusedToken, Rules, Step, Tokens,
+    AcceptedToken, AllowedBy, Caller, Fields, JudgedToken, Limit, PlannedHead, RefusedToken, Rules,
+    Step, Tokens,
 };
 use portcullis_exchange::refusal::{Detail, Refusal, Reply};
 use portcullis_wire::budget::{Reservation, Share};
-
-/// What a request comes to.
-struct Judged<'p> {
-    route: Option<usize>,
-    plan: &'p Plan,
-    host_length: usize,
-    accepted: Option<AcceptedToken>,
-    /// The token for which it is refused.
-    refused: Option<RefusedToken>,
-    charge: Option<Charge>,
-    end: End,
-    times: Times,
-}
-
-impl Judged<'_> {
-    /// Has what records say of a token written, and kept with it. Once for each token.
-    #[cold]
-    #[inline(never)]
-    fn write_words(&mut self, log: &AccessLog, tokens: &dyn Tokens, text: &[u8], host: &dyn Host) {
-        if let Some(accepted) = &mut self.accepted
-            && accepted.words.is_none()
-            && self.plan.record.is_some()
-        {
-            let words = log.words(Some(&accepted.principal), None, host);
-            words.iter().for_each(|words| tokens.note(text, words));
-            accepted.words = words;
-        }
-        if let Some(refused) = &mut self.refused
-            && let Some(detail) = &refused.refusal.detail
-            && refused.words.is_none()
-            && self.plan.token_record.is_some()
-        {
-            let (principal, claimed) = (detail.principal.as_ref(), detail.claimed.as_deref());
-            let words = log.words(principal, claimed, host);
-            words.iter().for_each(|words| tokens.note(text, words));
-            refused.words = words;
-        }
-    }
-}
 
 /// Room in the budget for what is made up later beside the fields: `General` itself, and what it says of a
 /// limit.
@@ -86,12 +47,14 @@ impl Stream {
             _ => return Err(block),
         };
         let memory = std::mem::replace(&mut self.memory, Reservation::none(Share::Streams));
-        match PlannedStream::judge(&engine, memory, block, host) {
-            Ok((on_plan, reply)) => {
+        let mut on_plan = PlannedStream::begin(&engine, memory, block);
+        match on_plan.judge(host) {
+            Some(reply) => {
                 self.go_on_from(on_plan);
                 Ok(reply.map(PlannedReply::into_reply))
             }
-            Err((block, memory)) => {
+            None => {
+                let (block, memory) = on_plan.give_back();
                 self.memory = memory;
                 Err(block)
             }
@@ -99,86 +62,66 @@ impl Stream {
     }
 }
 
-/// A request on its plan, and what is sent in place of the upstream's answer, if something is.
-pub type JudgedByPlan = (PlannedStream, Option<PlannedReply>);
-
 impl PlannedStream {
-    /// Judges the head of a request by the plan of its route, in memory that has been reserved for it. What is
-    /// sent in place of the upstream's answer; none if the request goes on, with its
-    /// [changes](PlannedStream::changes).
-    ///
-    /// # Errors
-    /// The fields and the memory, as they were handed over, where no plan knows all of the request. Nothing has
-    /// been changed or counted.
+    /// A request whose head has come, in memory that has been reserved for it.
     #[inline]
-    pub fn judge(
-        engine: &Rc<Engine>,
-        mut memory: Reservation,
-        block: Vec<u8>,
-        host: &dyn Host,
-    ) -> Result<JudgedByPlan, (Vec<u8>, Reservation)> {
-        let Some(names) = &engine.plans.names else {
-            return Err((block, memory));
-        };
-        let mut fields = match names.read(block) {
-            Ok(fields) => fields,
-            Err(block) => return Err((block, memory)),
-        };
-        let mut connection = connection(engine, &fields);
-        let judged = judge_by_plan(engine, &mut memory, &fields, &connection, host);
-        let Some(judged) = judged else {
-            return Err((fields.into_block(), memory));
-        };
-        let Judged {
-            route,
-            plan,
-            host_length,
-            accepted,
-            refused,
-            charge,
-            end,
-            mut times,
-        } = judged;
-        let (refusal, refused_words) = match refused {
-            Some(RefusedToken { refusal, words }) => (Some(refusal), words),
-            None => (None, None),
-        };
-        let chain = route.and_then(|route| engine.routes.get(route));
-        let chain = chain.map_or(&engine.fallback, |route| &route.chain);
-        connection.trust_forwarded_proto(chain.trusts_forwarded_proto);
-        // A client that sends much and then waits has no more of the budget than what is kept.
-        let whole = fields.memory();
-        fields.keep(names.kept().map(|(_, slot)| slot));
-        let gone = whole.saturating_sub(fields.memory());
-        if gone > 0 {
-            memory.shrink_to(memory.bytes().saturating_sub(gone));
-        }
-        engine.plans.take();
-        times.head_judged(engine, host);
-        let mut on_plan = Self {
+    pub fn begin(engine: &Rc<Engine>, memory: Reservation, block: Vec<u8>) -> Self {
+        Self {
             engine: Rc::clone(engine),
-            times,
-            route,
+            times: Times::default(),
+            route: None,
             refusal: None,
             planned: Planned {
-                fields,
-                host_length,
-                accepted,
-                refused_words,
-                charge,
-                end,
-                connection,
-                standing: OnceCell::new(),
+                fields: Fields::unread(block),
+                host_length: 0,
+                accepted: None,
+                words: None,
+                charge: None,
+                standing: None,
+                end: End::Passes,
+                connection: Connection::default(),
                 general: OnceCell::new(),
             },
             memory,
-        };
-        // Records and answers say how the caller stands: it is worked out by what charging has just gone through.
-        let _ = on_plan.planned.standing(plan);
-        let reply = plan
-            .refused(end)
-            .map(|refused| on_plan.refuse(refused, refusal, plan, host));
-        Ok((on_plan, reply))
+        }
+    }
+
+    /// Judges the head by the plan of its route. What is sent in place of the upstream's answer; `Some(None)` if the
+    /// request goes on, with its [changes](PlannedStream::changes). None where no plan knows all of it, and nothing has
+    /// been changed or counted: then its head is to be [given back](PlannedStream::give_back).
+    #[inline]
+    pub fn judge(&mut self, host: &dyn Host) -> Option<Option<PlannedReply>> {
+        // What is judged lies where it stays: nothing of it is moved.
+        let engine = Rc::clone(&self.engine);
+        let engine = &*engine;
+        let names = engine.plans.names.as_ref()?;
+        names.find(&mut self.planned.fields).then_some(())?;
+        said_of_connection(&mut self.planned, engine);
+        let (plan, own) = self.settle(engine, host)?;
+        let planned = &mut self.planned;
+        let route = self.route.and_then(|route| engine.routes.get(route));
+        let chain = route.map_or(&engine.fallback, |route| &route.chain);
+        let trusts = chain.trusts_forwarded_proto;
+        planned.connection.trust_forwarded_proto(trusts);
+        // A client that sends much and then waits has no more of the budget than what is kept.
+        let whole = planned.fields.memory();
+        planned.fields.keep(names);
+        let gone = whole.saturating_sub(planned.fields.memory());
+        if gone > 0 {
+            let left = self.memory.bytes().saturating_sub(gone);
+            self.memory.shrink_to(left);
+        }
+        engine.plans.take();
+        self.times.head_judged(engine, host);
+        let refused = plan.refused(planned.end);
+        Some(refused.map(|refused| self.refuse(refused, own, plan, engine, host)))
+    }
+
+    /// The fields and the memory of a request that no plan knows all of, as they were handed over.
+    #[cold]
+    #[inline(never)]
+    pub fn give_back(self) -> (Vec<u8>, Reservation) {
+        (self.planned.fields.into_block(), self.memory)
     }
 
     /// Notes why a request is refused. What the client gets.
@@ -188,6 +131,7 @@ impl PlannedStream {
         refused: &Refused,
         own: Option<Refusal>,
         plan: &Plan,
+        engine: &Engine,
         host: &dyn Host,
     ) -> PlannedReply {
         self.refusal = Some(PlannedRefusal {
@@ -199,165 +143,188 @@ impl PlannedStream {
             by: refused.policy,
             at: refused.step,
         });
-        self.planned.reply(refused, plan, &self.engine, host)
+        self.planned.reply(refused, plan, engine, host)
+    }
+
+    /// What its plan comes to, charged and counted; with the refusal of its own, if it has one. None if the request
+    /// leaves its plan, and nothing is.
+    #[inline(always)]
+    fn settle<'e>(
+        &mut self,
+        engine: &'e Engine,
+        host: &dyn Host,
+    ) -> Option<(&'e Plan, Option<Refusal>)> {
+        let Planned {
+            fields,
+            host_length,
+            accepted,
+            words,
+            charge,
+            standing,
+            end,
+            connection,
+            general: _,
+        } = &mut self.planned;
+        let (fields, connection) = (&*fields, &*connection);
+        let method = fields.text(Shown::METHOD)?;
+        // Preflights, and what becomes another protocol.
+        (!matches!(method, "OPTIONS" | "CONNECT")).then_some(())?;
+        let authority = fields.one(Shown::AUTHORITY)?;
+        *host_length = engine.plans.host_length(authority)?;
+        let named = std::str::from_utf8(authority.get(..*host_length)?).ok()?;
+        let path = plain_path(fields.one(Shown::PATH)?)?;
+        let route = choose(engine, named, path, method)?;
+        self.route = route.map(|(place, _)| place);
+        let plan = engine.plans.of(self.route)?;
+        let may_refuse = is_for_programs(fields) && !is_crowded();
+        let missing = || (may_refuse && plan.missing.is_some()).then_some(End::Missing);
+        let times = Times::begin(Some(engine), host);
+        self.times = times;
+        if route.is_none() {
+            *end = missing()?;
+        }
+        // The refusal of the token for which it is refused.
+        let mut own: Option<Refusal> = None;
+        let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
+        let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
+        // No two lists on one plan allow requests.
+        let mut allowed: Option<(usize, &Rc<dyn Rules>, AllowedBy)> = None;
+        let mut asked = plan.steps.len();
+        let mut counters = [None; MOST_STEPS];
+        for (index, step) in plan.steps.iter().enumerate() {
+            match step {
+                Step::OneOf(cases) => {
+                    let case = find(cases, fields, method, host)?;
+                    note(&mut counters, index, case.counter);
+                }
+                Step::Token {
+                    slot,
+                    prefix,
+                    tokens,
+                    ..
+                } => {
+                    let Some(value) = fields.one(*slot) else {
+                        *end = missing()?;
+                        asked = index;
+                        break;
+                    };
+                    let text = behind(value, prefix)?;
+                    note(&mut counters, index, tokens.counter());
+                    token = Some((tokens, text));
+                    match tokens.judged(text, times.started, host)? {
+                        JudgedToken::Accepted(known, its_words) => {
+                            (*accepted, *words) = (Some(known), its_words);
+                        }
+                        JudgedToken::Refused(refused) => {
+                            let ends = plan.refuses_token(refused.refusal.reason);
+                            *end = ends.filter(|_| may_refuse)?;
+                            let (_, route) = route?;
+                            let placed = placed(*refused, *end, plan, engine, route)?;
+                            (own, *words) = (Some(placed.refusal), placed.words);
+                            asked = index.saturating_add(1);
+                            break;
+                        }
+                    }
+                }
+                Step::Limit(each) => limit = Some((index, each)),
+                Step::Rules(rules) => {
+                    let head = PlannedHead {
+                        host_name: named,
+                        method,
+                        path,
+                        fields,
+                        principal: accepted.as_ref().map(|each| &each.principal),
+                        connection,
+                        arrived: times.started,
+                    };
+                    let by = rules.allow(&head, host)?;
+                    if by != AllowedBy::Default {
+                        allowed = Some((index, rules, by));
+                    }
+                }
+                Step::Count(counter) => note(&mut counters, index, Some(*counter)),
+                Step::Edit(_) => {}
+            }
+        }
+        let claims = accepted.as_ref();
+        let claims = claims.map_or(0, |each| each.principal.memory());
+        let detail = own.as_ref().and_then(|refusal| refusal.detail.as_deref());
+        let detail = detail.map_or(0, Detail::memory);
+        let need = fields.memory().saturating_add(FIXED + GENERAL);
+        let need = need.saturating_add(claims).saturating_add(detail);
+        let more = need.saturating_sub(self.memory.bytes());
+        (more == 0 || self.memory.grow(more)).then_some(())?;
+        if let (Some(log), Some((tokens, text)), None) = (&engine.access_log, token, &words) {
+            *words = written_words(accepted.as_deref(), own.as_ref(), plan, log, host);
+            words.iter().for_each(|words| tokens.note(text, words));
+        }
+        if let (Some((index, limit)), Some((_, route))) = (limit, route) {
+            let caller = Caller {
+                route: &route.name,
+                method,
+                principal: accepted.as_ref().map(|each| &each.principal),
+                connection,
+            };
+            let now = nanoseconds(times.began.unwrap_or_else(|| host.monotonic()));
+            let may_refuse = may_refuse && plan.full.is_some();
+            let charged = limit.charge(&caller, may_refuse, now, host)?;
+            // Records and answers say how the caller stands: it is worked out by what charging has just gone through.
+            *standing = Some(limit.standing(&charged));
+            if charged.receipt.is_none() {
+                *end = End::Full;
+                asked = index;
+                // By asking, the chain ends at the limit. What comes after it has not been asked: nobody
+                // knows whose token that is.
+                let is_after = |step: &Step| matches!(step, Step::Token { .. });
+                let mut later = plan.steps.iter().skip(index);
+                if later.any(is_after) {
+                    (*accepted, *words, own) = (None, None, None);
+                }
+            }
+            *charge = Some(charged);
+        }
+        // From here on it stays on the plan.
+        self.memory.shrink_to(need);
+        for counter in counters.iter().take(asked).flatten() {
+            host.count(*counter);
+        }
+        if let Some((_, rules, by)) = allowed.filter(|(index, ..)| *index < asked) {
+            rules.count(by);
+        }
+        match plan.refused(*end) {
+            None => host.count(Outcome::Allowed.counter()),
+            Some(refused) => {
+                host.count(Outcome::Denied.counter());
+                let counters = refused.counters.into_iter().flatten();
+                counters.for_each(|counter| host.count(counter));
+            }
+        }
+        Some((plan, own))
     }
 }
 
-/// What a plan comes to, charged and counted. None if the request leaves it, and nothing is.
-#[inline(always)]
-fn judge_by_plan<'e>(
-    engine: &'e Engine,
-    memory: &mut Reservation,
-    fields: &Fields,
-    connection: &Connection,
+/// What records say of a token. It is kept with it, so that it is written once for each.
+#[cold]
+#[inline(never)]
+fn written_words(
+    accepted: Option<&AcceptedToken>,
+    refused: Option<&Refusal>,
+    plan: &Plan,
+    log: &AccessLog,
     host: &dyn Host,
-) -> Option<Judged<'e>> {
-    let method = fields.text(Shown::METHOD)?;
-    // Preflights, and what becomes another protocol.
-    (!matches!(method, "OPTIONS" | "CONNECT")).then_some(())?;
-    let authority = fields.one(Shown::AUTHORITY)?;
-    let host_length = engine.plans.host_length(authority)?;
-    let named = std::str::from_utf8(authority.get(..host_length)?).ok()?;
-    let path = plain_path(fields.one(Shown::PATH)?)?;
-    let route = choose(engine, named, path, method)?;
-    let place = route.map(|(place, _)| place);
-    let plan = engine.plans.of(place)?;
-    let may_refuse = is_for_programs(fields) && !is_crowded();
-    let missing = || (may_refuse && plan.missing.is_some()).then_some(End::Missing);
-    let times = Times::begin(Some(engine), host);
-    let mut judged = Judged {
-        times,
-        route: place,
-        plan,
-        host_length,
-        accepted: None,
-        refused: None,
-        charge: None,
-        end: End::Passes,
-    };
-    if route.is_none() {
-        judged.end = missing()?;
-    }
-    let mut limit: Option<(usize, &Rc<dyn Limit>)> = None;
-    let mut token: Option<(&Rc<dyn Tokens>, &[u8])> = None;
-    // No two lists on one plan allow requests.
-    let mut allowed: Option<(usize, &Rc<dyn Rules>, AllowedBy)> = None;
-    let mut asked = plan.steps.len();
-    let mut counters = [None; MOST_STEPS];
-    for (index, step) in plan.steps.iter().enumerate() {
-        match step {
-            Step::OneOf(cases) => {
-                let case = find(cases, fields, method, host)?;
-                note(&mut counters, index, case.counter);
-            }
-            Step::Token {
-                slot,
-                prefix,
-                tokens,
-                ..
-            } => {
-                let Some(value) = fields.one(*slot) else {
-                    judged.end = missing()?;
-                    asked = index;
-                    break;
-                };
-                let text = behind(value, prefix)?;
-                note(&mut counters, index, tokens.counter());
-                let now = times.started;
-                token = Some((tokens, text));
-                match tokens.judged(text, now, host)? {
-                    JudgedToken::Accepted(accepted) => judged.accepted = Some(accepted),
-                    JudgedToken::Refused(refused) => {
-                        let end = plan.refuses_token(refused.refusal.reason);
-                        judged.end = end.filter(|_| may_refuse)?;
-                        let route = route.map(|(_, route)| route);
-                        let placed = placed(refused, judged.end, plan, engine, route?);
-                        judged.refused = Some(placed?);
-                        asked = index.saturating_add(1);
-                        break;
-                    }
-                }
-            }
-            Step::Limit(each) => limit = Some((index, each)),
-            Step::Rules(rules) => {
-                let head = PlannedHead {
-                    host_name: named,
-                    method,
-                    path,
-                    fields,
-                    principal: judged.accepted.as_ref().map(|each| &each.principal),
-                    connection,
-                    arrived: times.started,
-                };
-                let by = rules.allow(&head, host)?;
-                if by != AllowedBy::Default {
-                    allowed = Some((index, rules, by));
-                }
-            }
-            Step::Count(counter) => note(&mut counters, index, Some(*counter)),
-            Step::Edit(_) => {}
+) -> Option<Rc<str>> {
+    match (
+        accepted,
+        refused.and_then(|refusal| refusal.detail.as_ref()),
+    ) {
+        (Some(accepted), _) if plan.record.is_some() => {
+            log.words(Some(&accepted.principal), None, host)
         }
-    }
-    let claims = judged.accepted.as_ref();
-    let claims = claims.map_or(0, |each| each.principal.memory());
-    let detail = judged.refused.as_ref();
-    let detail = detail.and_then(|each| each.refusal.detail.as_deref());
-    let detail = detail.map_or(0, Detail::memory);
-    let need = [FIXED, GENERAL, fields.memory(), claims, detail];
-    let need = need.into_iter().fold(0, usize::saturating_add);
-    let more = need.saturating_sub(memory.bytes());
-    (more == 0 || memory.grow(more)).then_some(())?;
-    if let (Some(log), Some((tokens, text))) = (&engine.access_log, token) {
-        let lacks_words = match (&judged.accepted, &judged.refused) {
-            (Some(accepted), _) => accepted.words.is_none(),
-            (None, Some(refused)) => refused.words.is_none(),
-            (None, None) => false,
-        };
-        if lacks_words {
-            judged.write_words(log, &**tokens, text, host);
+        (None, Some(detail)) if plan.token_record.is_some() => {
+            log.words(detail.principal.as_ref(), detail.claimed.as_deref(), host)
         }
+        _ => None,
     }
-    if let (Some((index, limit)), Some((_, route))) = (limit, route) {
-        let caller = Caller {
-            route: &route.name,
-            method,
-            principal: judged.accepted.as_ref().map(|each| &each.principal),
-            connection,
-        };
-        let now = nanoseconds(times.began.unwrap_or_else(|| host.monotonic()));
-        let may_refuse = may_refuse && plan.full.is_some();
-        let charge = limit.charge(&caller, may_refuse, now, host)?;
-        if charge.receipt.is_none() {
-            judged.end = End::Full;
-            asked = index;
-            // By asking, the chain ends at the limit. What comes after it has not been asked: nobody
-            // knows whose token that is.
-            let is_after = |step: &Step| matches!(step, Step::Token { .. });
-            let mut later = plan.steps.iter().skip(index);
-            if later.any(is_after) {
-                judged.accepted = None;
-                judged.refused = None;
-            }
-        }
-        judged.charge = Some(charge);
-    }
-    // From here on it stays on the plan.
-    memory.shrink_to(need);
-    for counter in counters.iter().take(asked).flatten() {
-        host.count(*counter);
-    }
-    if let Some((_, rules, by)) = allowed.filter(|(index, ..)| *index < asked) {
-        rules.count(by);
-    }
-    match plan.refused(judged.end) {
-        None => host.count(Outcome::Allowed.counter()),
-        Some(refused) => {
-            host.count(Outcome::Denied.counter());
-            let counters = refused.counters.into_iter().flatten();
-            counters.for_each(|counter| host.count(counter));
-        }
-    }
-    Some(judged)
 }
 
 /// A refused token, with the place of the rule and no more of what it says than records show. None if that
@@ -396,11 +363,15 @@ fn choose<'e>(
             fits?;
             Some(Some((place, engine.routes.get(place)?)))
         }
-        None => match first(engine, host, path, None) {
-            Some(_) => None,
-            None => Some(None),
-        },
+        None => is_nowhere(engine, host, path).then_some(None),
     }
+}
+
+/// Whether no route is for a request, whatever its method.
+#[cold]
+#[inline(never)]
+fn is_nowhere(engine: &Engine, host: &str, path: &str) -> bool {
+    first(engine, host, path, None).is_none()
 }
 
 /// The first route that fits, or may: whether it does.
@@ -428,16 +399,16 @@ fn first(
     found
 }
 
+/// Notes what the head says of the client's connection.
 #[inline]
-fn connection(engine: &Engine, fields: &Fields) -> Connection {
-    let says = |slot, what: &[u8]| fields.one(slot) == Some(what);
-    let mut connection = Connection::said(
-        says(Shown::SCHEME, b"https"),
-        says(FORWARDED_PROTO, b"https"),
-    );
-    let line = engine.plans.forwarded_for.and_then(|slot| fields.one(slot));
-    connection.forward_client(engine.client_address.forwarded_in(line));
-    connection
+fn said_of_connection(planned: &mut Planned, engine: &Engine) {
+    let fields = &planned.fields;
+    let is_tls = fields.one(FORWARDED_PROTO) == Some(b"https");
+    planned.connection.note_forwarded(is_tls);
+    if let Some(slot) = engine.plans.forwarded_for {
+        let client = engine.client_address.forwarded_in(fields.one(slot));
+        planned.connection.forward_client(client);
+    }
 }
 
 /// Notes what is counted of a request that has fitted the step at a place, if it stays on the plan.
@@ -450,5 +421,10 @@ fn note(counters: &mut [Option<Counter>; MOST_STEPS], place: usize, counter: Opt
 
 #[inline]
 fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    const SECOND: u64 = 1_000_000_000;
+    const WHOLE: u64 = u64::MAX / SECOND;
+    match time.as_secs() {
+        seconds @ 0..=WHOLE => (seconds * SECOND).saturating_add(time.subsec_nanos().into()),
+        _ => u64::MAX,
+    }
 }

@@ -65,17 +65,17 @@ pub(super) fn on_plan(stream: &PlannedStream, engine: &Engine, host: &dyn Worker
 /// Tells of a record that is written into a buffer which is kept; whether it is.
 #[inline]
 fn written(
-    write: impl FnOnce(&mut String) -> bool,
+    write: impl for<'b> FnOnce(&'b mut Vec<u8>) -> Option<&'b str>,
     log: &AccessLog,
     engine: &Engine,
     host: &dyn WorkerHost,
 ) -> bool {
     engine.plans.with_buffer(|buffer| {
-        let is_written = write(buffer);
-        if is_written {
-            tell_all(buffer, log, engine, host);
+        let record = write(buffer);
+        if let Some(record) = record {
+            tell_all(record, log, engine, host);
         }
-        is_written
+        record.is_some()
     })
 }
 

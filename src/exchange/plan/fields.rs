@@ -128,22 +128,15 @@ impl Names {
             .unwrap_or_default()
     }
 
-    /// Finds the fields in a block of pairs.
-    ///
-    /// # Errors
-    /// The block, where it is not of the known form; where a field came twice; where one is watched, is too
-    /// long to be kept, or has a name that some services read as one of these.
+    /// Finds the fields in a block of pairs. False where it is not of the known form; where a field came twice; where
+    /// one is watched, is too long to be kept, or has a name that some services read as one of these.
     #[inline]
-    pub fn read(&self, block: Vec<u8>) -> Result<Fields, Vec<u8>> {
-        match self.find(&block) {
-            Some(spans) => Ok(Fields { block, spans }),
-            None => Err(block),
-        }
+    pub fn find(&self, fields: &mut Fields) -> bool {
+        self.find_all(fields).is_some()
     }
 
     #[inline]
-    fn find(&self, block: &[u8]) -> Option<[Span; MOST_SLOTS]> {
-        let mut spans = [Span::ABSENT; MOST_SLOTS];
+    fn find_all(&self, Fields { block, spans }: &mut Fields) -> Option<()> {
         let mut kept = 0_usize;
         for field in Pairs::of(block)? {
             let FieldSpan { name, value } = field?;
@@ -168,7 +161,7 @@ impl Names {
                 }
             }
         }
-        (kept <= MOST_KEPT).then_some(spans)
+        (kept <= MOST_KEPT).then_some(())
     }
 
     /// The slots whose values are kept, by name.
@@ -187,6 +180,13 @@ fn bit(length: usize) -> u64 {
 }
 
 impl Fields {
+    /// A block in which nothing has been looked for.
+    #[inline]
+    pub fn unread(block: Vec<u8>) -> Self {
+        let spans = [Span::ABSENT; MOST_SLOTS];
+        Self { block, spans }
+    }
+
     /// The value of a field, if it is there.
     #[inline]
     pub fn one(&self, slot: Slot) -> Option<&[u8]> {
@@ -214,22 +214,22 @@ impl Fields {
         self.block
     }
 
-    /// Lets go of all but these, where that saves enough memory to be worth a copy.
+    /// Lets go of all but those that are kept, where that saves enough memory to be worth a copy.
     #[inline]
-    pub fn keep(&mut self, kept: impl Iterator<Item = Slot>) {
+    pub fn keep(&mut self, names: &Names) {
         const SMALL: usize = 2 << 10;
         if self.block.capacity() > SMALL {
-            self.keep_alone(kept);
+            self.keep_alone(names);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn keep_alone(&mut self, kept: impl Iterator<Item = Slot>) {
+    fn keep_alone(&mut self, names: &Names) {
         let mut spans = [Span::ABSENT; MOST_SLOTS];
         // A value that began at 0 would count as absent.
         let mut block = vec![0];
-        for slot in kept {
+        for (_, slot) in names.kept() {
             let (Some(value), Some(span)) = (self.one(slot), spans.get_mut(slot.0)) else {
                 continue;
             };
@@ -254,15 +254,21 @@ mod tests {
         let names = Names::new(SLOTS.into_iter(), ["x-user", "x-http-method"].into_iter());
         let fields = fields.iter();
         let block = pairs::write(fields.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-        let mut found = names.unwrap().read(block).ok()?;
+        let (names, mut found) = (names.unwrap(), Fields::unread(block));
+        names.find(&mut found).then_some(())?;
         let read = |found: &Fields| {
             (0..SLOTS.len())
                 .map(|slot| found.text(Slot(slot)).map(str::to_owned))
                 .collect()
         };
         let all: Vec<Option<String>> = read(&found);
-        found.keep((0..SLOTS.len()).map(Slot));
-        assert_eq!(read(&found), all);
+        let is_long = found.memory() > 2 << 10;
+        found.keep(&names);
+        let kept: Vec<Option<String>> = read(&found);
+        for ((before, after), (_, is_kept)) in all.iter().zip(&kept).zip(SLOTS) {
+            let left = before.as_ref().filter(|_| is_kept || !is_long);
+            assert_eq!(after.as_ref(), left);
+        }
         Some(all)
     }
 
@@ -307,7 +313,7 @@ mod tests {
             let names = Names::new(slots, [].into_iter()).unwrap();
             let read = |name: &str| {
                 let field = [(name.as_bytes(), &b"a"[..])];
-                names.read(pairs::write(field.into_iter())).is_ok()
+                names.find(&mut Fields::unread(pairs::write(field.into_iter())))
             };
             assert!(!read("x-user") && !read("x_user") && read("x-other"));
         }
@@ -319,7 +325,7 @@ mod tests {
         let names = Names::new(slots.into_iter(), ["x-user"].into_iter()).unwrap();
         let read = |name: &str| {
             let field = [(name.as_bytes(), &b"a"[..])];
-            names.read(pairs::write(field.into_iter())).is_ok()
+            names.find(&mut Fields::unread(pairs::write(field.into_iter())))
         };
         for name in ["x_user", "x.user", "x-user", "x*user"] {
             assert!(!read(name), "{name}");

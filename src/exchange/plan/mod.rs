@@ -182,10 +182,10 @@ pub trait Tokens {
 /// What is known of a token.
 #[derive(Clone, Debug)]
 pub enum JudgedToken {
-    /// It is accepted, and suffices.
-    Accepted(AcceptedToken),
+    /// It is accepted, and suffices; with what records say of it, once that has been noted.
+    Accepted(Rc<AcceptedToken>, Option<Rc<str>>),
     /// The request is refused for it.
-    Refused(RefusedToken),
+    Refused(Box<RefusedToken>),
 }
 
 /// A token for which a request is refused.
@@ -204,8 +204,6 @@ pub struct AcceptedToken {
     pub principal: Principal,
     /// What tells the upstream and other filters of it.
     pub edits: Rc<[Edit]>,
-    /// What records say of it, once that has been noted.
-    pub words: Option<Rc<str>>,
 }
 
 /// Rules of who may do what, as far as they allow a request.
@@ -310,6 +308,9 @@ pub enum PlannedChange<'c> {
     Set(&'c str, &'c [u8]),
     /// Add a field beside those of that name.
     Add(&'c str, &'c [u8]),
+    /// The same, where the message has no field that another change of it minds: it may be carried out without a look
+    /// at what there is, and at what has been written.
+    New(&'c str, &'c [u8]),
     /// Leave a value of that name for other filters.
     FilterState(&'c str, &'c [u8]),
 }

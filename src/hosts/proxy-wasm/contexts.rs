@@ -378,7 +378,11 @@ pub(super) fn response_trailers(id: u32, fields: usize) -> Action {
 /// The proxy logs an exchange, after which nothing of it comes but its end.
 pub(super) fn log(id: u32) {
     match with(|contexts| contexts.take(id)) {
-        Some(exchange) => exchange.end(),
+        Some(exchange) => {
+            exchange.end();
+            #[cfg(feature = "own-exports")]
+            super::exports::note_recorded(id);
+        }
         None => log_asked(id),
     }
 }

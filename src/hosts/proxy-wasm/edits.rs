@@ -84,7 +84,8 @@ pub(super) struct Applied<'f> {
     map: Map,
     /// The fields that it had, if they are known.
     fields: Option<&'f Block>,
-    written: Written,
+    /// None before one is written.
+    written: Option<Written>,
     result: Result<(), HostError>,
 }
 
@@ -94,7 +95,7 @@ impl<'f> Applied<'f> {
         Self {
             map,
             fields: None,
-            written: Written::default(),
+            written: None,
             result: Ok(()),
         }
     }
@@ -108,9 +109,22 @@ impl<'f> Applied<'f> {
         }
     }
 
+    #[inline]
+    pub(super) fn change(&mut self, change: PlannedChange<'_>) {
+        match change {
+            PlannedChange::New(name, value) if self.result.is_ok() => {
+                self.result = abi::add_header(self.map, name, value);
+            }
+            PlannedChange::Remove(name) if self.result.is_ok() && self.fields.is_none() => {
+                self.result = abi::remove_header(self.map, name);
+            }
+            change => self.look_and_change(change),
+        }
+    }
+
     // Once in the code, for all its callers.
     #[inline(never)]
-    pub(super) fn change(&mut self, change: PlannedChange<'_>) {
+    fn look_and_change(&mut self, change: PlannedChange<'_>) {
         if self.result.is_ok() {
             self.result = self.carry_out(change);
         }
@@ -124,23 +138,29 @@ impl<'f> Applied<'f> {
     fn carry_out(&mut self, change: PlannedChange<'_>) -> Result<(), HostError> {
         match change {
             PlannedChange::Remove(name) => {
-                match self.is_absent(name) && !self.written.may_have(name) {
+                let may_have = |written: &Written| written.may_have(name);
+                match self.is_absent(name) && !self.written.as_ref().is_some_and(may_have) {
                     true => Ok(()),
                     false => abi::remove_header(self.map, name),
                 }
             }
             PlannedChange::Set(name, value)
-                if self.is_absent(name) && self.written.note_new(name) =>
+                if self.is_absent(name) && self.written().note_new(name) =>
             {
                 abi::add_header(self.map, name, value)
             }
             PlannedChange::Set(name, value) => abi::replace_header(self.map, name, value),
             PlannedChange::Add(name, value) => {
-                self.written.note(name);
+                self.written().note(name);
                 abi::add_header(self.map, name, value)
             }
+            PlannedChange::New(name, value) => abi::add_header(self.map, name, value),
             PlannedChange::FilterState(name, value) => abi::set_property(name, value),
         }
+    }
+
+    fn written(&mut self) -> &mut Written {
+        self.written.get_or_insert_default()
     }
 
     /// Whether it is certain that there was no field of that name.

@@ -9,6 +9,8 @@
     reason = "functions that the proxy finds by their names; none of them touches memory by a pointer"
 )]
 
+use std::cell::Cell;
+
 use super::abi::{self, Action};
 use super::contexts;
 
@@ -95,11 +97,33 @@ extern "C" fn portcullis_on_tick(root: u32) {
 // SAFETY: nothing else has this name.
 #[unsafe(no_mangle)]
 extern "C" fn portcullis_on_done(context: u32) -> bool {
+    let is_recorded = RECORDED.get() == Some(context);
+    // Its number may then be another's.
+    RECORDED.set(RECORDED.get().filter(|_| !is_recorded));
+    if !is_recorded {
+        end(context);
+    }
+    true
+}
+
+thread_local! {
+    /// The exchange that was recorded last on its plan, whose context has not ended: nothing is left of it.
+    static RECORDED: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Notes that an exchange has been recorded on its plan.
+#[inline]
+pub(super) fn note_recorded(context: u32) {
+    RECORDED.set(Some(context));
+}
+
+#[cold]
+#[inline(never)]
+fn end(context: u32) {
     match contexts::is_root(context) {
         false => contexts::exchange_done(context),
         true => end_root(context),
     }
-    true
 }
 
 #[cold]

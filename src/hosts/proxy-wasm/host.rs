@@ -120,9 +120,18 @@ impl CellKeys {
     }
 
     fn whole(&mut self, key: &str) -> &str {
+        // Most requests ask for the same cell as the one before.
+        if self.key.as_bytes().get(self.namespace..) != Some(key.as_bytes()) {
+            self.change(key);
+        }
+        &self.key
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn change(&mut self, key: &str) {
         self.key.truncate(self.namespace);
         self.key.push_str(key);
-        &self.key
     }
 }
 

@@ -50,10 +50,9 @@ impl OnPlan {
         let (Some(own), Some(head)) = (own, budget::reserve(Share::Streams, head)) else {
             return Tried::Not;
         };
-        let host = &*running.host;
-        let (stream, reply) = match PlannedStream::judge(&running.engine, head, block, host) {
-            Ok(judged) => judged,
-            Err((block, head)) => return by_asking(id, running, own, head, block, ends),
+        let mut stream = PlannedStream::begin(&running.engine, head, block);
+        let Some(reply) = stream.judge(&*running.host) else {
+            return by_asking(id, running, own, stream, ends);
         };
         let on_plan = Self {
             id,
@@ -97,10 +96,8 @@ impl OnPlan {
             return false;
         };
         let wants_status = self.running.records_status;
-        let block = match answer.reads_fields || pays_for_reading(answer.changes, wants_status) {
-            true => read(fields),
-            false => None,
-        };
+        let reads = answer.reads_fields || pays_for_reading(answer.changes, wants_status);
+        let block = if reads { read(fields) } else { None };
         if answer.reads_fields && block.is_none() {
             return false;
         }
@@ -160,10 +157,10 @@ fn by_asking(
     id: u32,
     running: &Rc<Running>,
     own: Reservation,
-    head: Reservation,
-    block: Vec<u8>,
+    stream: PlannedStream,
     ends: bool,
 ) -> Tried {
+    let (block, head) = stream.give_back();
     let live = Live::begin_in(own, id, running);
     live.stream.borrow_mut().admitted(head);
     let action = live.judge_by_asking(block, ends);
@@ -198,20 +195,28 @@ fn not_changed(status: u32) {
 /// The fields of a request and what they take of memory, if that is there.
 #[inline]
 fn head_of_request(fields: usize) -> Option<(Vec<u8>, usize)> {
-    let beside = FIXED.saturating_add(Live::BYTES);
-    if budget::has(Share::Streams, MOST_HEAD.saturating_add(beside))
+    if budget::has(Share::Streams, MOST_HEAD.saturating_add(BESIDE))
         && let Some(read) = within(Map::Request, fields)
     {
         return Some(read);
     }
+    head_by_size(fields)
+}
+
+/// What an exchange takes beside the fields of its request.
+const BESIDE: usize = FIXED.saturating_add(Live::BYTES);
+
+#[cold]
+#[inline(never)]
+fn head_by_size(fields: usize) -> Option<(Vec<u8>, usize)> {
     let size = pairs::memory(abi::header_bytes(Map::Request).ok()?, fields);
-    let is_there = size <= MOST_HEAD && budget::has(Share::Streams, size.saturating_add(beside));
+    let is_there = size <= MOST_HEAD && budget::has(Share::Streams, size.saturating_add(BESIDE));
     let block = is_there.then(|| abi::header_pairs_of(Map::Request, size))?;
     Some((block.ok()?, size))
 }
 
 /// The fields of an answer; none if the proxy does not hand them over.
-#[inline]
+#[inline(never)]
 fn read(fields: usize) -> Option<Block> {
     match within(Map::Response, fields) {
         Some((block, _)) => Block::of(block),

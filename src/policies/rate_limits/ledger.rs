@@ -51,17 +51,11 @@ pub(super) struct LimitResult {
 /// How a caller with that state stands.
 pub(super) fn standing(table: &CounterStore, state: State, now: u64, cost: u64) -> LimitStatus {
     let rule = table.rule();
-    let reset = match rule.spend(state, now, cost) {
-        Ok(after) => match rule.turn(after, now) {
-            0 => rule.resets_in(state, now),
-            turn => turn,
-        },
-        Err(wait) => wait,
-    };
+    let (remaining, reset) = rule.standing(state, now, cost);
     LimitStatus {
         quota: rule.quota(),
         period: rule.period(),
-        remaining: rule.remaining(state, now),
+        remaining,
         reset,
     }
 }

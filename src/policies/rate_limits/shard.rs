@@ -46,6 +46,36 @@ const MOST_ENTRIES: usize = 4096;
 /// The length of what comes before the first record.
 const HEAD: usize = FORMAT.len().saturating_add(1);
 
+/// Which of so many cells is a caller's, by its hash.
+pub fn number(hash: u64, shards: u64) -> u64 {
+    if shards <= 1 {
+        return 0;
+    }
+    // The upper bits of a product: a hash scaled to the number of shards.
+    let scaled = u128::from(hash).saturating_mul(shards.into());
+    u64::try_from(scaled.wrapping_shr(64)).unwrap_or_default()
+}
+
+/// The length of a number.
+const WORD: usize = 8;
+
+/// The record of that size at a place of a cell.
+fn slot(cell: &[u8], at: usize, size: usize) -> Option<Slot> {
+    let word = |at: usize| {
+        let word = cell.get(at..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*word))
+    };
+    let first = at.saturating_add(WORD);
+    let second = match size > 2 * WORD {
+        true => word(first.saturating_add(WORD))?,
+        false => 0,
+    };
+    Some(Slot {
+        tag: word(at)?,
+        state: State([word(first)?, second]),
+    })
+}
+
 /// The length of a shard without entries.
 pub fn empty_length(rule: &LimitAlgorithm) -> usize {
     entry_length(rule).saturating_add(HEAD)
@@ -119,27 +149,17 @@ impl Shard {
         now: u64,
     ) -> Option<(State, usize)> {
         let size = entry_length(rule);
-        let (start, records) = cell.split_first_chunk_mut::<HEAD>()?;
-        let (floor, caller) = records.split_at_mut_checked(size)?;
-        let is_alone = *start == head(rule) && caller.len() == size;
-        let (floor, known) = (Slot::read(floor)?, Slot::read(caller)?);
-        if !is_alone || floor.tag != rule.scale() || known.tag != tag {
-            return None;
-        }
-        let stands = |state| rule.settle(state, now) == state;
-        (stands(floor.state) && stands(known.state)).then_some(())?;
-        let is_fresh = rule.is_fresh(known.state, now);
-        let before = match is_fresh {
-            // It is as good as unknown.
-            true => rule.merge(floor.state, rule.fresh(now), now),
-            false => known.state,
-        };
-        let state = rule.spend(before, now, cost).ok()?;
-        for (place, word) in caller
-            .chunks_exact_mut(8)
-            .zip(Slot { tag, state }.words(size))
-        {
-            place.copy_from_slice(&word);
+        let caller = HEAD.saturating_add(size);
+        let is_alone = cell.len() == caller.saturating_add(size);
+        (is_alone && cell.first_chunk() == Some(&head(rule))).then_some(())?;
+        let (floor, known) = (slot(cell, HEAD, size)?, slot(cell, caller, size)?);
+        (floor.tag == rule.scale() && known.tag == tag).then_some(())?;
+        let (state, is_fresh) = rule.charge_alone(floor.state, known.state, now, cost)?;
+        let State([one, other]) = state;
+        let numbers = cell.get_mut(caller.saturating_add(WORD)..)?;
+        *numbers.first_chunk_mut()? = one.to_le_bytes();
+        if size > 2 * WORD {
+            *numbers.last_chunk_mut()? = other.to_le_bytes();
         }
         Some((state, usize::from(!is_fresh)))
     }

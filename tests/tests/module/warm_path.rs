@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use portcullis_tests::entries::{self, Function};
+use portcullis_tests::entries::{self, Entered, Function};
 use portcullis_tests::fake_host::{Exchange, FakeHost, HostOptions};
 use portcullis_tests::module_path;
 use portcullis_tests::tokens::repository;
@@ -332,8 +332,7 @@ impl Chain {
 struct Cost {
     calls: BTreeMap<&'static str, usize>,
     allocations: u32,
-    /// With how often each was entered.
-    entered: Vec<(Function, u32)>,
+    entered: Vec<Entered>,
 }
 
 impl Cost {
@@ -341,8 +340,7 @@ impl Cost {
         let (mut host, exchange) = chain.warm(&counting.wasm, |host| {
             host.entries();
         });
-        let counted = counting.functions.iter().cloned().zip(host.entries());
-        let entered = counted.filter(|(_, times)| *times > 0).collect();
+        let entered = counting.entered(&host.entries());
         let (mut host, other) = chain.warm(with_faults, |host| host.fail_allocation(0, false));
         let handed_over = u32::try_from(other.calls.returning_bytes).expect("they are few");
         Self {
@@ -356,16 +354,21 @@ impl Cost {
         let calls: usize = self.calls.values().sum();
         format!(
             "{name}: {calls} host calls, {} allocations (aim {ALLOCATIONS_AIM}), {} functions of {} bytes \
-             (aim {FUNCTIONS_AIM})",
+             (aim {FUNCTIONS_AIM}), of which {} run",
             self.allocations,
             self.entered.len(),
-            self.bytes()
+            self.bytes(),
+            self.run()
         )
     }
 
     fn bytes(&self) -> usize {
-        let bytes = self.entered.iter().map(|(function, _)| function.bytes);
+        let bytes = self.entered.iter().map(|each| each.function.bytes);
         bytes.sum()
+    }
+
+    fn run(&self) -> usize {
+        self.entered.iter().map(|each| each.run).sum()
     }
 
     fn all(&self) -> String {
@@ -373,9 +376,13 @@ impl Cost {
         for (name, count) in &self.calls {
             let _ = writeln!(text, "    {count} × {name}");
         }
-        for (function, times) in &self.entered {
-            let Function { name, bytes } = function;
-            let _ = writeln!(text, "    {times} × {name}, {bytes} bytes");
+        for each in &self.entered {
+            let Function { name, bytes, .. } = &each.function;
+            let (times, run) = (each.times, each.run);
+            let _ = writeln!(
+                text,
+                "    {times} × {name}, {bytes} bytes, of which {run} run"
+            );
         }
         text
     }
@@ -395,7 +402,7 @@ fn a_request_like_the_one_before_takes_no_more_than_this() {
     let mut report = String::new();
     for chain in &CHAINS {
         let cost = Cost::of(chain, &counting, &with_faults);
-        println!("{}", cost.line(chain.name));
+        println!("{}\n{}", cost.line(chain.name), cost.all());
         let exceeded = chain.exceeded(&cost, is_shipped());
         if !exceeded.is_empty() {
             let (line, all) = (cost.line(chain.name), cost.all());

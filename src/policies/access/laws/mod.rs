@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use portcullis_exchange::exchange::{Facts, Request};
-use portcullis_exchange::plan::{AllowedBy, Names, PlannedHead, Rules as _};
+use portcullis_exchange::plan::{AllowedBy, Fields, Names, PlannedHead, Rules as _};
 use portcullis_exchange::policy::RoutePath;
 use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::rollout::RolloutSubject;
@@ -143,7 +143,8 @@ fn allowed_by_plan(
     };
     with_head(request, LetterCase::Significant, |_, facts| {
         let names = Names::new(std::iter::empty(), std::iter::empty()).unwrap();
-        let fields = names.read(pairs::write(std::iter::empty())).unwrap();
+        let mut fields = Fields::unread(pairs::write(std::iter::empty()));
+        assert!(names.find(&mut fields));
         let head = PlannedHead {
             host_name: "",
             method: request.method,

@@ -59,10 +59,9 @@ impl ApiKey {
 impl Tokens for PlannedKeys {
     fn judged(&self, key: &[u8], now: Duration, host: &dyn Host) -> Option<JudgedToken> {
         let refused = |refusal| {
-            Some(JudgedToken::Refused(RefusedToken {
-                refusal,
-                words: None,
-            }))
+            let words = None;
+            let refused = Box::new(RefusedToken { refusal, words });
+            Some(JudgedToken::Refused(refused))
         };
         let principal = match self.store.judge(key, now, host) {
             Ok(principal) => principal,
@@ -78,11 +77,9 @@ impl Tokens for PlannedKeys {
             }
             self.requirement.is_met_by(&principal).then_some(())?;
         }
-        Some(JudgedToken::Accepted(AcceptedToken {
-            principal,
-            edits: edits.into(),
-            words: None,
-        }))
+        let edits = edits.into();
+        let accepted = Rc::new(AcceptedToken { principal, edits });
+        Some(JudgedToken::Accepted(accepted, None))
     }
 
     /// Nothing is kept with a key.

@@ -18,22 +18,18 @@ use super::claims::Times;
 use super::refused::Refused;
 use super::store::{AROUND, TokenStore, Weighed};
 use portcullis_exchange::exchange::Edit;
-use portcullis_exchange::principal::Roles;
-use portcullis_wire::json::compact::Compact;
+use portcullis_exchange::plan::AcceptedToken;
 
 /// What is remembered of an accepted token.
 #[derive(Clone, Debug)]
 pub(super) struct Verified {
-    pub(super) claims: Compact,
-    /// What its holder is, as those say.
-    pub(super) roles: Roles,
+    /// Whose it is, and what tells the service and other filters of it: requests share it.
+    pub(super) accepted: Rc<AcceptedToken>,
     pub(super) times: Times,
     /// With which kind of key its signature was checked.
     pub(super) signed_by: SigningKey,
     /// Whether its sender has to show something at every request.
     pub(super) is_bound: bool,
-    /// What tells the service and other filters of it.
-    pub(super) edits: Rc<[Edit]>,
     /// In which state of the lists of what is revoked none of them had it.
     pub(super) cleared: Option<u64>,
     /// Which demands on plans it meets, a bit for each.
@@ -144,7 +140,8 @@ impl TokenCache {
 
 impl Weighed for Verified {
     fn weight(&self) -> usize {
-        let edits = self.edits.iter().map(|edit| {
+        let AcceptedToken { principal, edits } = &*self.accepted;
+        let edits = edits.iter().map(|edit| {
             let kept = edit.value().map_or(0, |value| value.as_bytes().len());
             size_of::<Edit>()
                 .saturating_add(kept)
@@ -152,8 +149,8 @@ impl Weighed for Verified {
         });
         let words = self.words.as_ref();
         let words = words.map_or(0, |words| words.len().saturating_add(AROUND));
-        let held = self.claims.size().saturating_add(self.roles.memory());
-        let parts = [held, AROUND, AROUND, words];
+        let shared = size_of::<AcceptedToken>();
+        let parts = [principal.memory(), shared, AROUND, AROUND, AROUND, words];
         parts
             .into_iter()
             .chain(edits)
@@ -166,20 +163,31 @@ mod tests {
     use super::*;
     use crate::authn::jwt::checks::CheckedSignature;
     use crate::authn::jwt::token::TokenError;
+    use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
     use portcullis_wire::budget::{Share, reserve, used};
+    use portcullis_wire::json::compact::Compact;
 
     fn verified() -> Verified {
         of_claims("{}")
     }
 
     fn of_claims(claims: &str) -> Verified {
+        of_roles(claims, Roles::default())
+    }
+
+    fn of_roles(claims: &str, roles: Roles) -> Verified {
+        let principal = Principal {
+            kind: CredentialKind::Jwt,
+            authority: Rc::from("corp"),
+            attributes: Compact::parse(claims.as_bytes(), 8).unwrap(),
+            roles,
+        };
+        let edits = Rc::from([]);
         Verified {
-            claims: Compact::parse(claims.as_bytes(), 8).unwrap(),
-            roles: Roles::default(),
+            accepted: Rc::new(AcceptedToken { principal, edits }),
             times: Times::default(),
             signed_by: SigningKey::Named,
             is_bound: false,
-            edits: Rc::from([]),
             cleared: None,
             met: 0,
             words: None,
@@ -223,13 +231,10 @@ mod tests {
         let without = used(Share::Caches);
         let long = "r".repeat(200);
         let roles = Roles::of(["admin", &long]).unwrap();
-        let with = Verified {
-            roles: roles.clone(),
-            ..verified()
-        };
-        cache.remember(b"a", with);
+        cache.remember(b"a", of_roles("{}", roles.clone()));
         assert!(used(Share::Caches) >= without + 200);
-        assert_eq!(cache.find(b"a").unwrap().roles, roles);
+        let found = cache.find(b"a").unwrap();
+        assert_eq!(found.accepted.principal.roles, roles);
     }
 
     #[test]

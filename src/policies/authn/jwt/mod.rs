@@ -63,13 +63,12 @@ use crate::authn::roles::RoleRules;
 use portcullis_document::{Fields, Problems};
 use portcullis_exchange::exchange::{Exchange, Response};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::plan::Draft;
+use portcullis_exchange::plan::{AcceptedToken, Draft};
 use portcullis_exchange::policy::{
     ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, RoutePath, Stage, Verdict,
 };
-use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
+use portcullis_exchange::principal::CredentialKind;
 use portcullis_exchange::refusal::{Reason, Refusal, Selector};
-use portcullis_wire::json::compact::Compact;
 
 pub(super) use self::token::key_named_by;
 
@@ -234,15 +233,6 @@ impl ProviderRequirement {
         let binding = &self.provider.binding;
         self.challenges.attach(refusal, scheme, binding, scopes)
     }
-
-    fn principal(&self, claims: Compact, roles: Roles) -> Principal {
-        Principal {
-            kind: CredentialKind::Jwt,
-            authority: Rc::clone(&self.provider.name),
-            attributes: claims,
-            roles,
-        }
-    }
 }
 
 /// A token whose issuer is looked for, and how many of its signatures may still be checked.
@@ -302,8 +292,9 @@ impl Authenticator for ProviderRequirement {
             lists: &self.provider.lists,
         };
         let binding = &self.provider.binding;
-        let shown = binding.check(&sent, &verified.claims, exchange, host);
-        let principal = self.principal(verified.claims, verified.roles);
+        let AcceptedToken { principal, edits } = &*verified.accepted;
+        let shown = binding.check(&sent, &principal.attributes, exchange, host);
+        let principal = principal.clone();
         let shown = shown.map_err(|mut refusal| {
             let detail = refusal.detail.get_or_insert_default();
             detail.principal = Some(principal.clone());
@@ -320,7 +311,7 @@ impl Authenticator for ProviderRequirement {
         }
         Ok(AcceptedCredential {
             principal: Some(principal),
-            edits: verified.edits,
+            edits: Rc::clone(edits),
         })
     }
 

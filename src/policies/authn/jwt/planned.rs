@@ -11,8 +11,7 @@ use crate::authn::combination::Presence;
 use crate::authn::requirement::Requirement;
 use portcullis_exchange::host::{Counter, Host};
 use portcullis_exchange::meter::Event;
-use portcullis_exchange::plan::{AcceptedToken, Draft, JudgedToken, RefusedToken, Step, Tokens};
-use portcullis_exchange::principal::{CredentialKind, Principal};
+use portcullis_exchange::plan::{Draft, JudgedToken, RefusedToken, Step, Tokens};
 use portcullis_exchange::refusal::{Reason, Refusal};
 
 /// For which reasons refusals of tokens are prepared: those of clients that go on with what is of no use.
@@ -72,7 +71,7 @@ impl Jwt {
 
 /// What comes of an accepted token at the first look.
 enum Looked {
-    Accepted(AcceptedToken),
+    Accepted(JudgedToken),
     /// It is to be judged by asking.
     Asks,
     /// Whether it meets the demand, or is revoked, has not been seen yet.
@@ -91,16 +90,8 @@ impl PlannedTokens {
         if !is_met || self.provider.has_lists() {
             return Looked::Unseen(Box::new(verified.clone()));
         }
-        Looked::Accepted(AcceptedToken {
-            principal: Principal {
-                kind: CredentialKind::Jwt,
-                authority: Rc::clone(&self.provider.name),
-                attributes: verified.claims.clone(),
-                roles: verified.roles.clone(),
-            },
-            edits: Rc::clone(&verified.edits),
-            words: verified.words.clone(),
-        })
+        let accepted = Rc::clone(&verified.accepted);
+        Looked::Accepted(JudgedToken::Accepted(accepted, verified.words.clone()))
     }
 
     /// One that was accepted, and whose time it is.
@@ -114,32 +105,24 @@ impl PlannedTokens {
         host: &dyn Host,
     ) -> Option<JudgedToken> {
         self.provider.is_cleared(&verified, host).then_some(())?;
-        let principal = Principal {
-            kind: CredentialKind::Jwt,
-            authority: Rc::clone(&self.provider.name),
-            attributes: verified.claims,
-            roles: verified.roles,
-        };
+        let principal = &verified.accepted.principal;
         let claims = &principal.attributes;
         if let Some(bit) = self.bit
             && verified.met & bit == 0
         {
             if !self.requirement.grants_scopes(claims) {
                 let mut detail = self.requirement.scope_detail(claims, &self.at);
-                detail.principal = Some(principal);
-                return Some(JudgedToken::Refused(RefusedToken {
+                detail.principal = Some(principal.clone());
+                let refused = RefusedToken {
                     refusal: Refusal::new(&SCOPE).because(detail),
                     words: verified.words,
-                }));
+                };
+                return Some(JudgedToken::Refused(Box::new(refused)));
             }
-            self.requirement.is_met_by(&principal).then_some(())?;
+            self.requirement.is_met_by(principal).then_some(())?;
             cache.change(token, |verified| verified.met |= bit);
         }
-        Some(JudgedToken::Accepted(AcceptedToken {
-            principal,
-            edits: verified.edits,
-            words: verified.words,
-        }))
+        Some(JudgedToken::Accepted(verified.accepted, verified.words))
     }
 
     /// One that was refused.
@@ -149,7 +132,8 @@ impl PlannedTokens {
         let refused = cache.find_refused(token)?;
         let refusal = self.provider.recalled(&refused, now)?;
         let words = refused.words;
-        Some(JudgedToken::Refused(RefusedToken { refusal, words }))
+        let refused = Box::new(RefusedToken { refusal, words });
+        Some(JudgedToken::Refused(refused))
     }
 }
 
@@ -157,7 +141,7 @@ impl Tokens for PlannedTokens {
     fn judged(&self, token: &[u8], now: Duration, host: &dyn Host) -> Option<JudgedToken> {
         let cache = self.provider.cache_in_force(host)??;
         match cache.look_at(token, |verified| self.look(verified, now)) {
-            Some(Looked::Accepted(accepted)) => Some(JudgedToken::Accepted(accepted)),
+            Some(Looked::Accepted(accepted)) => Some(accepted),
             Some(Looked::Asks) => None,
             Some(Looked::Unseen(verified)) => self.suffices(cache, token, *verified, host),
             None => self.refused(cache, token, now),

@@ -16,6 +16,8 @@ use crate::authn::revocation::{Issued, Revocable, SignedBy};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::meter::{Event, Timing, micros};
+use portcullis_exchange::plan::AcceptedToken;
+use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::refusal::{Claimed, Detail, Fact, Refusal};
 use portcullis_wire::headers::HeaderValue;
 use portcullis_wire::json::compact::{Compact, Value};
@@ -124,9 +126,10 @@ impl Provider {
             true => Token::parse(token, &self.form)?.header.key_id,
             false => None,
         };
-        let text = |name| verified.claims.member(name).and_then(Value::as_str);
+        let claims = &verified.accepted.principal.attributes;
+        let text = |name| claims.member(name).and_then(Value::as_str);
         let clients = ["client_id", "azp"];
-        let is_odd = |name| verified.claims.member(name).is_some() && text(name).is_none();
+        let is_odd = |name| claims.member(name).is_some() && text(name).is_none();
         let revocable = Revocable {
             token: text("jti"),
             subject: text("sub"),
@@ -249,13 +252,19 @@ impl Provider {
         if let Some(name) = self.forwarding.payload() {
             edits.push(Edit::Set(name.clone(), payload(token)?));
         }
-        Ok(Verified {
-            signed_by,
-            is_bound: self.binding.concerns(&claims),
-            claims,
+        let is_bound = self.binding.concerns(&claims);
+        let principal = Principal {
+            kind: CredentialKind::Jwt,
+            authority: Rc::clone(&self.name),
+            attributes: claims,
             roles,
+        };
+        let edits = edits.into();
+        Ok(Verified {
+            accepted: Rc::new(AcceptedToken { principal, edits }),
+            signed_by,
+            is_bound,
             times,
-            edits: edits.into(),
             cleared: None,
             met: 0,
             words: None,

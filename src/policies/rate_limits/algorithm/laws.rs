@@ -187,3 +187,59 @@ fn whatever_was_read_is_over_in_time() {
         }
     }
 }
+
+/// An algorithm may have functions of its own for what most requests need, in less code.
+#[test]
+fn what_is_worked_out_in_one_go_is_what_its_parts_come_to() {
+    let mut random = Random(9);
+    let (mut charged, mut refused) = (0, 0);
+    for rule in rules() {
+        for round in 0..5000 {
+            let now = random.below(1 << 60);
+            let mut state = || {
+                let spent = match random.below(6) {
+                    0 => now,
+                    1 => random.below(now),
+                    2 => now + random.below(3 * rule.period()),
+                    // As far ahead as is believed, and a little more.
+                    3 => now + rule.period() + 1_000_000_000 - 2 + random.below(4),
+                    4 => now + 3 * rule.period() + random.below(3_000_000_000),
+                    _ => random.below(u64::MAX),
+                };
+                match rule.width() {
+                    1 => State([spent, 0]),
+                    _ => State([spent, random.below(1 << 40)]),
+                }
+            };
+            let (floor, known) = (state(), state());
+            let cost = match round % 4 {
+                0 | 1 => 1,
+                2 => random.below(rule.quota() + 2),
+                _ => random.below(u64::MAX),
+            };
+            let reset = match rule.spend(known, now, cost) {
+                Ok(after) if rule.turn(after, now) > 0 => rule.turn(after, now),
+                Ok(_) => rule.resets_in(known, now),
+                Err(wait) => wait,
+            };
+            let parts = (rule.remaining(known, now), reset);
+            assert_eq!(rule.standing(known, now, cost), parts, "{rule:?} {known:?}");
+            let stands = |state| rule.settle(state, now) == state;
+            let is_fresh = rule.is_fresh(known, now);
+            let before = match is_fresh {
+                true => rule.merge(floor, rule.fresh(now), now),
+                false => known,
+            };
+            let after = rule.spend(before, now, cost).ok();
+            let after = after.filter(|_| stands(floor) && stands(known));
+            let parts = after.map(|after| (after, is_fresh));
+            let alone = rule.charge_alone(floor, known, now, cost);
+            assert_eq!(alone, parts, "{rule:?} {floor:?} {known:?} {now} {cost}");
+            match alone {
+                Some(_) => charged += 1,
+                None => refused += 1,
+            }
+        }
+    }
+    assert!(charged > 1000 && refused > 1000, "{charged} {refused}");
+}

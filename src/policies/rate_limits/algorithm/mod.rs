@@ -101,6 +101,39 @@ pub trait Algorithm: Copy + Eq + fmt::Debug {
     /// How much has been used, to compare callers by.
     fn load(&self, state: State, now: u64) -> u128;
 
+    /// How much passes now, and how long until a request of that cost passes if it does not now or has to wait for its
+    /// turn, and otherwise until all of it would pass again; in nanoseconds.
+    fn standing(&self, state: State, now: u64, cost: u64) -> (u64, u64) {
+        let reset = match self.spend(state, now, cost) {
+            Ok(after) => match self.turn(after, now) {
+                0 => self.resets_in(state, now),
+                turn => turn,
+            },
+            Err(wait) => wait,
+        };
+        (self.remaining(state, now), reset)
+    }
+
+    /// The state after a request that passes, of a caller who is alone in a cell with that floor; and whether the
+    /// caller's state was as good as none. None where there is no room, or a state is not to be believed as it is.
+    fn charge_alone(
+        &self,
+        floor: State,
+        known: State,
+        now: u64,
+        cost: u64,
+    ) -> Option<(State, bool)> {
+        let stands = |state| self.settle(state, now) == state;
+        (stands(floor) && stands(known)).then_some(())?;
+        let is_fresh = self.is_fresh(known, now);
+        let before = match is_fresh {
+            // It is as good as unknown.
+            true => self.merge(floor, self.fresh(now), now),
+            false => known,
+        };
+        Some((self.spend(before, now, cost).ok()?, is_fresh))
+    }
+
     /// A state in which at no time more passes than in either.
     fn merge(&self, one: State, other: State, now: u64) -> State;
 
@@ -282,6 +315,23 @@ impl LimitAlgorithm {
     /// [`Algorithm::resets_in`]
     pub fn resets_in(&self, state: State, now: u64) -> u64 {
         of_each!(self, each => Algorithm::resets_in(each, state, now))
+    }
+
+    /// [`Algorithm::standing`]
+    pub fn standing(&self, state: State, now: u64, cost: u64) -> (u64, u64) {
+        of_each!(self, each => Algorithm::standing(each, state, now, cost))
+    }
+
+    /// [`Algorithm::charge_alone`]
+    #[inline]
+    pub fn charge_alone(
+        &self,
+        floor: State,
+        known: State,
+        now: u64,
+        cost: u64,
+    ) -> Option<(State, bool)> {
+        of_each!(self, each => Algorithm::charge_alone(each, floor, known, now, cost))
     }
 
     /// [`Algorithm::load`]
