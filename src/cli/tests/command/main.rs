@@ -11,6 +11,7 @@
 mod import;
 #[path = "../import/strict.rs"]
 mod import_strict;
+mod hook;
 mod testing;
 mod under;
 
