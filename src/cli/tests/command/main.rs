@@ -7,11 +7,11 @@
     reason = "a test fails where what it expects is not there"
 )]
 
+mod hook;
 #[path = "../import/mod.rs"]
 mod import;
 #[path = "../import/strict.rs"]
 mod import_strict;
-mod hook;
 mod testing;
 mod under;
 
