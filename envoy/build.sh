@@ -17,7 +17,8 @@
 # WASM_OPT=wasm-opt, or a path, has Binaryen's wasm-opt make the module smaller. Not by default: the module
 # is a tenth smaller, takes more memory in Envoy, and has other bytes with each version of wasm-opt.
 set -eu
-cd "$(dirname "$0")/.."
+# Not by a link: what is compiled knows where it really is.
+cd "$(dirname "$0")/.." && cd "$(pwd -P)"
 
 TARGET=wasm32-wasip1
 DEBIAN_PACKAGES="rustc-web cargo-web rust-web-src wasi-libc lld-19"

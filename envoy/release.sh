@@ -11,7 +11,8 @@
 #
 # The command is linked statically, with the linker of the Rust toolchain: no compiler for C is asked for.
 set -eu
-cd "$(dirname "$0")/.."
+# Not by a link: what is compiled knows where it really is.
+cd "$(dirname "$0")/.." && cd "$(pwd -P)"
 
 # OCI's names of architectures, and Rust's.
 ARCHITECTURES="amd64=x86_64-unknown-linux-musl arm64=aarch64-unknown-linux-musl"
@@ -33,12 +34,16 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 revision=$(git rev-parse HEAD) || fail "a release is built from a commit"
 # What is not committed is in no revision that provenance could name.
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed: git status"
+# What a machine says to cargo and rustup, and no commit does, would make other bytes.
+for name in $(env | sed -n 's/^\(CARGO_\(BUILD\|ENCODED\|INCREMENTAL\|PROFILE\|TARGET_[A-Z0-9]*_\)[A-Z0-9_]*\|RUST[A-Z_]*FLAGS\|RUSTC[A-Z_]*\|RUSTUP_TOOLCHAIN\)=.*/\1/p'); do
+    unset "$name"
+done
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 out=target/release-$version
 target_dir=${CARGO_TARGET_DIR:-target}
 
-# command ARCHITECTURE TARGET: builds the command and prints what the program below is told of it.
+# command_for ARCHITECTURE TARGET: builds the command and prints what the program below is told of it.
 command_for() {
     libdir=$(rustc --print target-libdir --target "$2")
     [ -d "$libdir" ] || rustup target add "$2" >&2 || fail "rustup could not add $2"
@@ -67,7 +72,9 @@ build() {
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     tree portcullis-proxy-wasm wasm32-wasip1 --features own-exports >"$work/module"
-    tree portcullis-cli x86_64-unknown-linux-musl >"$work/command"
+    for each in $ARCHITECTURES; do
+        tree portcullis-cli "${each#*=}"
+    done >"$work/command"
     schema=docs/schema/portcullis.schema.json
     [ -f $schema ] || schema=
     rm -rf "$out"
@@ -80,6 +87,19 @@ build() {
     for each in $ARCHITECTURES; do
         chmod 755 "$out/portcullis-$version-linux-${each%%=*}"
     done
+    # That of this machine runs.
+    case $(uname -m) in
+    x86_64) own=amd64 ;;
+    aarch64) own=arm64 ;;
+    *) own= ;;
+    esac
+    if [ -n "$own" ]; then
+        says=$("$out/portcullis-$version-linux-$own" --version) || fail "the command does not run"
+        case $says in
+        "portcullis $version "*) ;;
+        *) fail "the command is of another version: $says" ;;
+        esac
+    fi
     (cd "$out" && sha256sum --quiet -c SHA256SUMS)
     echo "$out:"
     (cd "$out" && cat SHA256SUMS)

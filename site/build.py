@@ -60,6 +60,8 @@ def main():
         # A link that leads nowhere is for MkDocs to tell.
         if source.is_file():
             shutil.copyfile(source, place)
+    (PAGES / "javascripts").mkdir()
+    shutil.copyfile(ROOT / "site/iframe-worker.js", PAGES / "javascripts/iframe-worker.js")
 
 
 main()

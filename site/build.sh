@@ -13,7 +13,11 @@ command -v python3 >/dev/null || fail "python3 is missing"
 # Other requirements are another folder.
 wanted=$(cksum <site/requirements.txt)
 tools=$(pwd)/.cache/site/${wanted%% *}
-if [ ! -x "$tools/bin/mkdocs" ]; then
+mkdocs() {
+    # By module: programs in a folder that was moved name a Python that is gone.
+    NO_MKDOCS_2_WARNING=1 "$tools/bin/python" -m mkdocs "$@"
+}
+if ! mkdocs --version >/dev/null 2>&1; then
     echo "site: fetching MkDocs from PyPI" >&2
     rm -rf "$tools"
     mkdir -p "$(dirname "$tools")"
@@ -23,6 +27,6 @@ if [ ! -x "$tools/bin/mkdocs" ]; then
 fi
 python3 site/build.py
 # With --quiet, MkDocs does not count warnings, and what is strict passes.
-NO_MKDOCS_2_WARNING=1 "$tools/bin/mkdocs" build --strict --clean --config-file site/mkdocs.yml >target/site/log 2>&1 ||
+mkdocs build --strict --clean --config-file site/mkdocs.yml >target/site/log 2>&1 ||
     { grep -v '^INFO' target/site/log >&2 && fail "the site is not built"; }
 echo "target/site/html/index.html"

@@ -9,18 +9,39 @@ use serde_json::{Value, json};
 use crate::image::{Entry, archive, compressed};
 use crate::{read, said};
 
+/// What a chart says of itself.
+const ABOUT: &str = "Chart.yaml";
 /// The schema of values.
 const VALUES: &str = "values.schema.json";
 /// What both schemas are written in, once they are one.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Packs the chart in a folder, whose name is the chart's.
-pub(crate) fn pack(folder: &Path, schema: Option<&[u8]>, epoch: u64) -> Result<Vec<u8>, String> {
+/// Packs the chart in a folder, whose name is the chart's. It says the version of the release, of itself and of what it
+/// deploys.
+pub(crate) fn pack(
+    folder: &Path,
+    schema: Option<&[u8]>,
+    version: &str,
+    epoch: u64,
+) -> Result<Vec<u8>, String> {
     let name = folder.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| format!("{} is no chart", folder.display()))?;
     let mut files = Vec::new();
     gather(folder, name, &mut files)?;
     files.sort();
+    let about = files
+        .iter()
+        .find(|(path, _)| *path == format!("{name}/{ABOUT}"));
+    let (_, about) = about.ok_or_else(|| format!("the chart has no {ABOUT}"))?;
+    for member in ["version", "appVersion"] {
+        let line = format!("{member}: {version}");
+        if !about
+            .split(|byte| *byte == b'\n')
+            .any(|one| one == line.as_bytes())
+        {
+            return Err(format!("{ABOUT} of the chart must say `{line}`"));
+        }
+    }
     if let Some(schema) = schema {
         let values = format!("{name}/{VALUES}");
         let found = files.iter_mut().find(|(path, _)| *path == values);
@@ -79,6 +100,8 @@ mod tests {
 
     use super::*;
 
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+
     fn unpacked(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes));
         let entries = archive.entries().unwrap().map(|entry| {
@@ -95,20 +118,22 @@ mod tests {
     fn the_chart_is_packed_with_the_schema_of_documents() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../envoy/helm/portcullis");
         let folder = Path::new(folder);
-        let plain = unpacked(&pack(folder, None, 0).unwrap());
+        let plain = unpacked(&pack(folder, None, VERSION, 0).unwrap());
         for name in ["Chart.yaml", "values.yaml", VALUES, "templates/istio.yaml"] {
             let file = fs::read(folder.join(name)).unwrap();
             assert_eq!(plain[&format!("portcullis/{name}")], file, "{name}");
         }
         let schema = br#"{"$id": "https://schemas.example.com/document", "type": "object"}"#;
-        let with = pack(folder, Some(schema), 0).unwrap();
-        assert_eq!(with, pack(folder, Some(schema), 0).unwrap());
+        let with = pack(folder, Some(schema), VERSION, 0).unwrap();
+        assert_eq!(with, pack(folder, Some(schema), VERSION, 0).unwrap());
         let values = &unpacked(&with)[&format!("portcullis/{VALUES}")];
         let values: Value = serde_json::from_slice(values).unwrap();
         let id = "https://schemas.example.com/document";
         assert_eq!(values["properties"]["document"], json!({ "$ref": id }));
         assert_eq!(values["$defs"]["document"]["$id"], id);
         assert_eq!(values["additionalProperties"], false);
-        assert!(pack(folder, Some(b"{}"), 0).is_err());
+        assert!(pack(folder, Some(b"{}"), VERSION, 0).is_err());
+        let other = pack(folder, None, "0.0.1", 0);
+        assert!(other.is_err_and(|error| error.contains("`version: 0.0.1`")));
     }
 }

@@ -140,7 +140,7 @@ impl Arguments {
         let schema = self.schema.as_deref().map(read).transpose()?;
         built.push(Artefact {
             name: format!("portcullis-{version}.tgz"),
-            bytes: chart::pack(&self.chart, schema.as_deref(), self.epoch)?,
+            bytes: chart::pack(&self.chart, schema.as_deref(), version, self.epoch)?,
         });
         let lock = text(&self.lock)?;
         let sums = lock::sums(&lock);

@@ -9,7 +9,7 @@ use super::generated::Proxy;
 use super::*;
 
 /// The values of a gateway with the policy of the demo, and these in place of some.
-fn values(others: Value) -> Value {
+pub(super) fn values(others: Value) -> Value {
     let mut values = json!({
         "target": "WasmPlugin",
         "selector": { "istio": "ingressgateway" },
@@ -56,7 +56,7 @@ fn rendered(values: &Value) -> Result<Vec<Value>, String> {
 }
 
 /// The one object of a kind.
-fn object(values: &Value, kind: &str) -> Value {
+pub(super) fn object(values: &Value, kind: &str) -> Value {
     let all = rendered(values).unwrap_or_else(|error| panic!("{error}"));
     let mut found: Vec<Value> = all
         .into_iter()
@@ -66,13 +66,13 @@ fn object(values: &Value, kind: &str) -> Value {
     found.swap_remove(0)
 }
 
-fn waypoint() -> Value {
+pub(super) fn waypoint() -> Value {
     let gateway =
         json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "waypoint" });
     json!({ "proxy": "waypoint", "selector": {}, "targetRefs": [gateway] })
 }
 
-fn with(mut values: Value, name: &str, value: Value) -> Value {
+pub(super) fn with(mut values: Value, name: &str, value: Value) -> Value {
     values[name] = value;
     values
 }
@@ -123,6 +123,21 @@ fn what_it_makes_fits_the_definitions() {
         checked += 1;
     }
     assert_eq!(checked, 16);
+    // What is made besides, by the schemas of Kubernetes.
+    let cases = json!({ "orders": { "about": "An order.", "exchanges": [{}] } });
+    let check = json!({ "image": "command", "pullSecrets": ["registry"], "cases": cases });
+    let map = json!({ "target": "ConfigMap", "check": { "enabled": false } });
+    for (kind, others) in [
+        ("Job", json!({ "check": check })),
+        ("ConfigMap", json!({ "check": check })),
+        ("ConfigMap", map),
+    ] {
+        let made = object(&values(others), kind);
+        assert_eq!(problems(&made), [""; 0], "{made}");
+        let mut misspelt = made.clone();
+        misspelt["metadata"]["label"] = json!({});
+        assert!(!problems(&misspelt).is_empty(), "{misspelt}");
+    }
 }
 
 /// By hand or by the chart: the same.
@@ -188,8 +203,19 @@ fn it_cannot_be_made_to_fail_open() {
         json!({ "check": {} }),
         "check.image: which image has the command?",
     );
+    // A case is about the document that ships, and expects something.
+    let case = |name: &str, value: Value| {
+        let mut case = json!({ "about": "Orders.", "exchanges": [{}] });
+        case[name] = value;
+        let check = json!({ "image": "command", "cases": { "orders": case } });
+        fails(json!({ "check": check }), "/check/cases/orders");
+    };
+    case("policy", json!({}));
+    case("policy_file", "other.json".into());
+    case("exchanges", json!([]));
 }
 
+/// What the Job does is tested with the command.
 #[test]
 fn a_job_reads_the_document_before_anything_changes() {
     let values = values(json!({}));

@@ -1,27 +1,89 @@
 //! The definitions of meshes, and whether a manifest fits them.
 
+use portcullis::config::{Node, Problems};
+use portcullis::json::Json;
+use portcullis::schema::{Formats, Notes, Schema, Text, Verdict};
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::cel;
 use super::manifest::yaml_files;
 use super::*;
 
-/// What the API server would refuse or drop. It also runs the rules in CEL, which are not run here.
+/// What the API server would refuse or drop.
 pub(super) fn problems(manifest: &Value) -> Vec<String> {
-    let mut problems = Vec::new();
-    check(&definition(manifest), manifest, "", &mut problems);
+    if let Some(definition) = built_in(manifest) {
+        return built_in_problems(&definition, manifest);
+    }
+    let (definition, mut problems) = (definition(manifest), Vec::new());
+    check(&definition, manifest, "", &mut problems);
+    // Rules are for what has the types that they expect.
+    if problems.is_empty() {
+        judge(&definition, manifest, "", &mut problems);
+    }
     problems
 }
 
-/// The schema for this kind of manifest, with what every kind has.
-pub(super) fn definition(manifest: &Value) -> Value {
+/// The name of the definition of a kind that Kubernetes has itself.
+fn built_in(manifest: &Value) -> Option<String> {
+    let group = match manifest["apiVersion"].as_str()? {
+        "v1" => "core",
+        "batch/v1" => "batch",
+        "admissionregistration.k8s.io/v1" => "admissionregistration",
+        _ => return None,
+    };
+    let kind = manifest["kind"].as_str()?;
+    Some(format!("io.k8s.api.{group}.v1.{kind}"))
+}
+
+/// By a schema that knows every field, and none besides.
+fn built_in_problems(definition: &str, manifest: &Value) -> Vec<String> {
+    const DEPTH: usize = 64;
+    let file = repository().join("tests/vectors/kubernetes/definitions.json");
+    let file = fs::read(file).expect("definitions");
+    let mut schema: Value = serde_json::from_slice(&file).expect("JSON");
+    assert_ne!(schema["$defs"].get(definition), None, "{definition}");
+    schema["$ref"] = format!("#/$defs/{definition}").into();
+    let json = Json::parse(schema.to_string().as_bytes(), DEPTH).expect("JSON");
+    let mut problems = Problems::default();
+    let (node, mut notes) = (Node::root(&json), Notes::default());
+    let read = Schema::read(&node, Formats::Annotate, &mut notes, &mut problems);
+    let schema = problems.into_result(read);
+    let schema = schema.unwrap_or_else(|error| panic!("{error}"));
+    let text = manifest.to_string();
+    let text = Text::parse(text.as_bytes(), DEPTH).expect("JSON");
+    match schema.judge(&text) {
+        Verdict::Valid => Vec::new(),
+        Verdict::Invalid(violations) => {
+            let violations = violations.iter();
+            violations.map(|each| format!("{each:?}")).collect()
+        }
+        Verdict::Undecided => vec!["undecided".to_owned()],
+    }
+}
+
+fn definitions() -> Vec<Value> {
     let folders = [
         "tests/vectors/istio-crds",
         "tests/vectors/envoy-gateway-crds",
     ];
-    let files: Vec<PathBuf> = folders.into_iter().flat_map(yaml_files).collect();
-    let definitions = files.iter().map(|file| read_yaml(file));
-    let versions = definitions.flat_map(|definition| {
+    let files = folders.into_iter().flat_map(yaml_files);
+    files.map(|file| read_yaml(&file)).collect()
+}
+
+/// The group of a kind, and what its objects are called there.
+pub(super) fn resource(kind: &str) -> (String, String) {
+    let mut all = definitions();
+    all.retain(|definition| definition["spec"]["names"]["kind"] == kind);
+    assert_eq!(all.len(), 1, "{kind}");
+    let spec = &all[0]["spec"];
+    let text = |value: &Value| value.as_str().expect("a name").to_owned();
+    (text(&spec["group"]), text(&spec["names"]["plural"]))
+}
+
+/// The schema for this kind of manifest, with what every kind has.
+pub(super) fn definition(manifest: &Value) -> Value {
+    let versions = definitions().into_iter().flat_map(|definition| {
         let spec = &definition["spec"];
         let served = spec["versions"].as_array().cloned().unwrap_or_default();
         let key = (spec["group"].clone(), spec["names"]["kind"].clone());
@@ -78,6 +140,40 @@ pub(super) fn check(schema: &Value, value: &Value, place: &str, problems: &mut V
                     None if schema["x-kubernetes-preserve-unknown-fields"] == true => {}
                     None => problems.push(format!("{place}: unknown field")),
                 }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The rules in CEL, of a value and of what is in it.
+fn judge(schema: &Value, value: &Value, place: &str, problems: &mut Vec<String>) {
+    let rules = schema["x-kubernetes-validations"].as_array();
+    for rule in rules.into_iter().flatten() {
+        let expression = rule["rule"].as_str().expect("a rule");
+        // Of a change; what is new has no old value.
+        if expression.contains("oldSelf") {
+            continue;
+        }
+        let message = rule["message"].as_str().unwrap_or(expression);
+        match cel::holds(expression, &[("self", value)]) {
+            Ok(true) => {}
+            Ok(false) => problems.push(format!("{place}: {message}")),
+            Err(error) => panic!("a rule cannot be evaluated: {error}"),
+        }
+    }
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let place = format!("{place}/{index}");
+                judge(&schema["items"], item, &place, problems);
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
+                let known = schema["properties"].get(name);
+                let schema = known.unwrap_or(&schema["additionalProperties"]);
+                judge(schema, value, &format!("{place}/{name}"), problems);
             }
         }
         _ => {}

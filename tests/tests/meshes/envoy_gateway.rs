@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn manifests() -> Vec<Value> {
+pub(super) fn manifests() -> Vec<Value> {
     let text = fs::read_to_string(repository().join("envoy/envoy-gateway/policy.yaml"));
     let text = text.expect("the manifests");
     let documents = text.split("\n---\n");

@@ -1,6 +1,8 @@
 //! The manifests of `envoy/istio` and `envoy/envoy-gateway`, and what the chart in `envoy/helm` makes: they fit the definitions, they carry the policy of
 //! `envoy/envoy.yaml`, and what Istio and Envoy Gateway make of them guards an API in Envoy.
 
+mod admission;
+mod cel;
 mod chart;
 mod definition;
 mod ecds;
@@ -115,6 +117,28 @@ fn what_does_not_fit_is_noticed() {
     };
     fails_in_patch("/patch", "op", json!("MERGE"), "/patch/op: unknown field");
     fails_in_patch("/match", "cluster", json!({}), "/match: oneOf");
+
+    // Rules in CEL, of the object and of a part.
+    let reference =
+        json!([{ "kind": "Gateway", "group": "gateway.networking.k8s.io", "name": "eg" }]);
+    plugin(
+        "/spec",
+        "targetRefs",
+        reference,
+        "/spec: only one of targetRefs or selector can be set",
+    );
+    plugin(
+        "/spec/selector/matchLabels",
+        "app*",
+        json!("a"),
+        "/spec/selector/matchLabels: wildcard not allowed in label key match",
+    );
+    plugin(
+        "/spec",
+        "url",
+        json!("ftp://example.com/portcullis.wasm"),
+        "/spec/url: url must have schema one of [http, https, file, oci]",
+    );
 
     let mut fits = wasm_plugin();
     fits["spec"]["priority"] = Value::Null;

@@ -124,3 +124,21 @@ config:
     "@type": type.googleapis.com/google.protobuf.StringValue
     value: {{ .Values.document | mustToRawJson | quote }}
 {{- end }}
+
+{{/* A container of the Job, which reads what the ConfigMap holds. */}}
+{{- define "portcullis.command" -}}
+- name: {{ .name }}
+  image: {{ required "check.image: which image has the command? Or check.enabled: false" .values.check.image | quote }}
+  args: {{ toJson .args }}
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: { drop: [ALL] }
+  resources:
+    requests: { cpu: 100m, memory: 64Mi }
+    limits: { memory: 256Mi }
+  volumeMounts:
+  - name: document
+    mountPath: /document
+    readOnly: true
+{{- end }}

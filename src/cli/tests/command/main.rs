@@ -7,6 +7,7 @@
     reason = "a test fails where what it expects is not there"
 )]
 
+mod hook;
 #[path = "../import/mod.rs"]
 mod import;
 #[path = "../import/strict.rs"]
