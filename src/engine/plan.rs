@@ -9,7 +9,6 @@
 mod usual_answer;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use crate::access_log::prepared::{Prepared, Shown};
 use crate::refused::{FIELD, Refused};
@@ -17,9 +16,9 @@ use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::{Case, Fields, HeadTest, Names, Shaping, Slot, Step};
 use portcullis_exchange::refusal::Reason;
 use portcullis_exchange::target::Authority;
-use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::headers::HeaderName;
 
-pub use self::usual_answer::UsualAnswer;
+pub use self::usual_answer::{UsualAnswer, is_in};
 
 /// The plans of a document; without any, each request is judged by asking.
 #[derive(Debug, Default)]
@@ -343,12 +342,6 @@ fn holds(test: &HeadTest, fields: &Fields, method: &str, host: &dyn Host) -> boo
             words.len() == 0 || words.any(|each| *each == word)
         }),
     }
-}
-
-/// Whether a value is one of these.
-#[inline]
-pub fn is_in(values: &Rc<[HeaderValue]>, value: &[u8]) -> bool {
-    values.iter().any(|each| each.as_bytes() == value)
 }
 
 /// What stands behind a prefix, in any case, and blanks.

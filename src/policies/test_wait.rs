@@ -45,7 +45,7 @@ struct TestWait {
     until: Option<Duration>,
     call: Option<(Rc<str>, Duration)>,
     on_error: OnFailure,
-    traps: Option<Place>,
+    traps: Option<TrapPlace>,
     waited: HeaderName,
 }
 
@@ -57,7 +57,7 @@ enum OnFailure {
 
 /// Where it traps.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TrapPlace {
     Wake,
     ResponseHead,
     ResponsePiece,
@@ -83,10 +83,10 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
     });
     let traps = fields.or_default("traps", None, problems, |node, problems| {
         let places = [
-            ("wake", Place::Wake),
-            ("response_head", Place::ResponseHead),
-            ("response_piece", Place::ResponsePiece),
-            ("response_end", Place::ResponseEnd),
+            ("wake", TrapPlace::Wake),
+            ("response_head", TrapPlace::ResponseHead),
+            ("response_piece", TrapPlace::ResponsePiece),
+            ("response_end", TrapPlace::ResponseEnd),
         ];
         node.choice(problems, &places).map(Some)
     });
@@ -127,7 +127,7 @@ impl TestWait {
         Verdict::Pass
     }
 
-    fn trap_in(&self, place: Place) {
+    fn trap_in(&self, place: TrapPlace) {
         if self.traps == Some(place) {
             std::process::abort();
         }
@@ -154,7 +154,7 @@ impl Policy for TestWait {
             Wake::Time => return self.call(exchange),
             Wake::Response(response) => response,
         };
-        self.trap_in(Place::Wake);
+        self.trap_in(TrapPlace::Wake);
         match response.map(|response| response.status()) {
             Ok(Some(200)) => self.pass(exchange, b"response"),
             Ok(Some(403)) => Verdict::Refuse(Refusal::new(&RESPONSE)),
@@ -164,20 +164,23 @@ impl Policy for TestWait {
     }
 
     fn edit_response(&self, _: &mut Response<'_>, _: &dyn Host) {
-        self.trap_in(Place::ResponseHead);
+        self.trap_in(TrapPlace::ResponseHead);
     }
 
     fn response_body_need(&self, _: &mut Response<'_>) -> Option<BodyNeed> {
-        let in_body = matches!(self.traps, Some(Place::ResponsePiece | Place::ResponseEnd));
+        let in_body = matches!(
+            self.traps,
+            Some(TrapPlace::ResponsePiece | TrapPlace::ResponseEnd)
+        );
         in_body.then_some(BodyNeed::Count)
     }
 
     fn response_body(&self, body: &mut ResponseBody<'_>, _: &dyn Host) -> Verdict {
-        self.trap_in(Place::ResponsePiece);
+        self.trap_in(TrapPlace::ResponsePiece);
         match body.progress.state {
             BodyState::Open => Verdict::AwaitBody(body.need),
             BodyState::Complete => {
-                self.trap_in(Place::ResponseEnd);
+                self.trap_in(TrapPlace::ResponseEnd);
                 Verdict::Pass
             }
         }

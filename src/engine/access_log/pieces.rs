@@ -62,7 +62,7 @@ pub(super) enum Piece {
     /// A member of that name, if it has a value. It is never the first.
     Number(Key, Number),
     /// The same, of a text that a peer wrote.
-    Shown(Key, Around, Source),
+    Shown(Key, Around, ShownText),
     /// The client's address.
     Address(Key),
     /// The path, of which less is shown.
@@ -80,7 +80,7 @@ pub(super) enum Number {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
+pub(super) enum ShownText {
     Field(Slot),
     HostName,
     TraceId,
@@ -140,11 +140,11 @@ impl Prepared {
                 }
                 Piece::Shown(key, around, source) => {
                     let value = match source {
-                        Source::Field(slot) => fields.one(*slot),
-                        Source::HostName => Some(without_port(known.host_name)),
+                        ShownText::Field(slot) => fields.one(*slot),
+                        ShownText::HostName => Some(without_port(known.host_name)),
                         // Hexadecimal digits, and nothing else.
-                        Source::TraceId => trace.map(|trace| trace.trace_id.as_bytes()),
-                        Source::ParentId => trace.map(|trace| trace.parent_id.as_bytes()),
+                        ShownText::TraceId => trace.map(|trace| trace.trace_id.as_bytes()),
+                        ShownText::ParentId => trace.map(|trace| trace.parent_id.as_bytes()),
                     };
                     if let Some(value) = value {
                         line.shown(key, value, *around, redact::tokens);

@@ -9,7 +9,7 @@ use super::finished::Finished;
 use super::line::JsonLine;
 use super::member::Member;
 use super::name::{Convention, ECS_VERSION};
-use super::pieces::{Number, Piece, Seldom, Source};
+use super::pieces::{Number, Piece, Seldom, ShownText};
 use super::planned_line::{Around, Key};
 use super::sample::{SampleRate, Sampled};
 use super::{AccessLog, verdict};
@@ -234,13 +234,13 @@ impl AccessLog {
                 }
                 None
             }
-            "http.request.header.x-request-id" => shown(Source::Field(Shown::REQUEST_ID)),
-            "trace_id" => shown(Source::TraceId),
-            "parent_span_id" => shown(Source::ParentId),
-            "http.request.method" => shown(Source::Field(Shown::METHOD)),
-            "url.scheme" => shown(Source::Field(Shown::SCHEME)),
-            "user_agent.original" => shown(Source::Field(Shown::USER_AGENT)),
-            "server.address" => shown(Source::HostName),
+            "http.request.header.x-request-id" => shown(ShownText::Field(Shown::REQUEST_ID)),
+            "trace_id" => shown(ShownText::TraceId),
+            "parent_span_id" => shown(ShownText::ParentId),
+            "http.request.method" => shown(ShownText::Field(Shown::METHOD)),
+            "url.scheme" => shown(ShownText::Field(Shown::SCHEME)),
+            "user_agent.original" => shown(ShownText::Field(Shown::USER_AGENT)),
+            "server.address" => shown(ShownText::HostName),
             "url.path" => Some(Piece::Path(own_key())),
             "url.query" => Some(Piece::Seldom(own_key(), Seldom::Query)),
             "user.id" => Some(Piece::Words),

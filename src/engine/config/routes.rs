@@ -1,8 +1,6 @@
 //! The document's routes and their policy blocks.
 
 mod steps;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -359,3 +357,6 @@ impl Access {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use portcullis_policies as policy;
 use portcullis_wire::preflight::Preflight;
 use portcullis_wire::sort;
 
-use super::StagedRollout;
+use super::staged::StagedRollout;
 
 /// Parts of policies in running order.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,6 @@
 
 use std::rc::Rc;
 
-use super::is_in;
 use portcullis_exchange::edit::Edit;
 use portcullis_exchange::limits::{LimitStatus, seconds};
 use portcullis_exchange::plan::{
@@ -275,4 +274,10 @@ impl<'s> Draft<'s> {
             self.minded.push(name.clone());
         }
     }
+}
+
+/// Whether a value is one of these.
+#[inline]
+pub fn is_in(values: &Rc<[HeaderValue]>, value: &[u8]) -> bool {
+    values.iter().any(|each| each.as_bytes() == value)
 }
