@@ -1,5 +1,7 @@
 //! The definitions of meshes, and whether a manifest fits them.
 
+use std::sync::LazyLock;
+
 use portcullis::config::{Node, Problems};
 use portcullis::json::Json;
 use portcullis::schema::{Formats, Notes, Schema, Text, Verdict};
@@ -62,18 +64,19 @@ fn built_in_problems(definition: &str, manifest: &Value) -> Vec<String> {
     }
 }
 
-fn definitions() -> Vec<Value> {
+/// Read once: it takes seconds.
+static DEFINITIONS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let folders = [
         "tests/vectors/istio-crds",
         "tests/vectors/envoy-gateway-crds",
     ];
     let files = folders.into_iter().flat_map(yaml_files);
     files.map(|file| read_yaml(&file)).collect()
-}
+});
 
 /// The group of a kind, and what its objects are called there.
 pub(super) fn resource(kind: &str) -> (String, String) {
-    let mut all = definitions();
+    let mut all = DEFINITIONS.clone();
     all.retain(|definition| definition["spec"]["names"]["kind"] == kind);
     assert_eq!(all.len(), 1, "{kind}");
     let spec = &all[0]["spec"];
@@ -83,7 +86,7 @@ pub(super) fn resource(kind: &str) -> (String, String) {
 
 /// The schema for this kind of manifest, with what every kind has.
 pub(super) fn definition(manifest: &Value) -> Value {
-    let versions = definitions().into_iter().flat_map(|definition| {
+    let versions = DEFINITIONS.iter().cloned().flat_map(|definition| {
         let spec = &definition["spec"];
         let served = spec["versions"].as_array().cloned().unwrap_or_default();
         let key = (spec["group"].clone(), spec["names"]["kind"].clone());
