@@ -28,7 +28,8 @@ pub enum Format {
 
 impl<'v> MediaType<'v> {
     /// Reads a field's value. None if it is malformed, gives a parameter twice, or has more of them
-    /// than any media type.
+    /// than any media type; and with a parameter that is written as RFC 2231 has it (`name*`, `name*0`), which some
+    /// services read as `name` and others as nothing.
     pub fn parse(value: &'v [u8]) -> Option<Self> {
         const MOST_PARAMETERS: usize = 32;
         let text = std::str::from_utf8(value).ok()?;
@@ -49,7 +50,8 @@ impl<'v> MediaType<'v> {
             let (value, after) = parameter_value(after)?;
             let again = |(each, _): &(&str, String)| each.eq_ignore_ascii_case(name);
             let is_known = parameters.iter().any(again);
-            if is_known || !is_token(name) || parameters.len() == MOST_PARAMETERS {
+            let is_odd = !is_token(name) || name.contains('*');
+            if is_known || is_odd || parameters.len() == MOST_PARAMETERS {
                 return None;
             }
             parameters.push((name, value));
@@ -368,6 +370,9 @@ mod tests {
             "a/b c=d",
             "a/b;c=\u{7f}",
             "a/b;c=é",
+            "a/b;c*=utf-8''d",
+            "a/b;c*0=d",
+            "a/b;c=d;c*=utf-8''e",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }

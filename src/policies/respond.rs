@@ -197,6 +197,9 @@ fn read_headers(
             Some("content-type") => Some("say it in `content_type`"),
             Some("location") => Some("say it in `redirect`"),
             Some(name) if name.starts_with("access-control-") => Some("belongs to `cors`"),
+            Some("grpc-status" | "grpc-message" | "grpc-status-details-bin") => {
+                Some(crate::response_headers::GRPC)
+            }
             _ => None,
         };
         if let Some(instead) = instead {

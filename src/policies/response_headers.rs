@@ -35,7 +35,7 @@ struct ResponseHeaders {
 const RULES: RuleSet = RuleSet { refuses };
 
 /// Fields that other blocks write, with what to do instead.
-const OF_OTHERS: [(&str, &str); 26] = [
+const OF_OTHERS: [(&str, &str); 29] = [
     ("content-security-policy", SECURITY),
     ("content-security-policy-report-only", SECURITY),
     ("cross-origin-embedder-policy", SECURITY),
@@ -66,6 +66,9 @@ const OF_OTHERS: [(&str, &str); 26] = [
     ("x-ratelimit-reset", OWN),
     ("allow", OWN),
     ("date", OWN),
+    ("grpc-message", GRPC),
+    ("grpc-status", GRPC),
+    ("grpc-status-details-bin", GRPC),
     (
         "content-type",
         "says how the content is read, and refusals have another than the service; let the service say it",
@@ -79,6 +82,10 @@ const OF_OTHERS: [(&str, &str); 26] = [
 const SECURITY: &str =
     "belongs to `security_headers`, whose `set`, `remove` and `keep` say what becomes of it";
 const OWN: &str = "is written by the filter, or tells what the service did; leave it alone";
+
+/// In a response without content it would be the outcome of the call, of a refusal too.
+pub(super) const GRPC: &str =
+    "tells gRPC clients what came of the call; leave it to the service and to refusals";
 
 fn refuses(name: &HeaderName, _: Option<&ValueTemplate>) -> Option<&'static str> {
     let name = name.as_str();

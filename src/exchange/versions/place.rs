@@ -141,6 +141,13 @@ fn one_field<'r>(
     }
 }
 
+/// Whether the names are alike where `-` is taken for `_`, as it is for fields.
+fn is_like_but_for_dashes(one: &str, other: &str) -> bool {
+    let has_dashes = one.contains('-') || other.contains('-');
+    let underscored = |name: &str| name.replace('-', "_");
+    has_dashes && is_like(&underscored(one), &underscored(other))
+}
+
 fn in_query(
     name: &str,
     scheme: &VersionScheme,
@@ -155,7 +162,7 @@ fn in_query(
     let mut found = None;
     for pair in &pairs {
         if pair.name != name {
-            if is_like(&pair.name, name) {
+            if is_like(&pair.name, name) || is_like_but_for_dashes(&pair.name, name) {
                 return Err(VersionFault::Repeated);
             }
         } else if found.replace(&pair.value).is_some() {

@@ -174,6 +174,12 @@ fn media_types() {
         ("application/json;version=v1;version=v2", accept.clone()),
         ("application/json;version=\"v1,v2\"", name("?v1,v2")),
         ("application/json;version=\"v1", accept.clone()),
+        ("application/json;version*=UTF-8''v1", accept.clone()),
+        (
+            "application/json;version=v2;version*=UTF-8''v1",
+            accept.clone(),
+        ),
+        ("application/json;version*0=v1", accept.clone()),
         ("application/json", Ok(None)),
     ] {
         assert_eq!(
