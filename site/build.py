@@ -60,8 +60,6 @@ def main():
         # A link that leads nowhere is for MkDocs to tell.
         if source.is_file():
             shutil.copyfile(source, place)
-    (PAGES / "javascripts").mkdir()
-    shutil.copyfile(ROOT / "site/iframe-worker.js", PAGES / "javascripts/iframe-worker.js")
 
 
 main()
