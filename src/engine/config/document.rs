@@ -302,11 +302,13 @@ fn without(section: &Json, items: &str) -> usize {
 
 fn read_version(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<u64> {
     let node = fields.required("version", problems)?;
-    let version = node.integer(problems, 0..=u64::from(u32::MAX))?;
-    if version != 1 {
+    if let Json::Number(number) = node.json()
+        && number.as_u64() != Some(1)
+    {
         node.report(problems, "this filter understands version 1");
+        return None;
     }
-    Some(version)
+    node.integer(problems, 1..=1)
 }
 
 pub(super) fn first_segments(route: &Route) -> impl Iterator<Item = &str> {
