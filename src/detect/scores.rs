@@ -62,12 +62,12 @@ pub struct Found {
 
 /// What was found in the texts of one request so far. What one text gives is the best of each kind; of further texts
 /// only a little is added to the best.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scores {
     classes: [Sum; Class::ALL.len()],
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sum {
     kind: &'static str,
     best: u16,

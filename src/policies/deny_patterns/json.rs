@@ -21,6 +21,7 @@ pub(super) const LIMITS: Limits = Limits {
 /// It is no JSON, or not within the limits.
 pub(super) fn walk(text: &[u8], search: &mut Search<'_>) -> Result<(), Fault> {
     let mut watch = JsonTexts {
+        seen: search.is_the_same_everywhere().then(SeenTexts::default),
         search,
         steps: Vec::new(),
     };
@@ -32,6 +33,44 @@ struct JsonTexts<'s, 'p, 't> {
     search: &'s mut Search<'p>,
     /// Where it has got to: no more of them than texts may nest.
     steps: Vec<JsonStep<'t>>,
+    /// Short texts with nothing in them; none where it matters where one stands.
+    seen: Option<SeenTexts>,
+}
+
+/// Short texts of one body in which there was nothing, with the steps that it took to see that: names of members come
+/// again with every element of a list. They are compared whole, and a text takes the same steps each time.
+#[derive(Default)]
+struct SeenTexts([SeenText; SEEN]);
+
+#[derive(Clone, Copy, Default)]
+struct SeenText {
+    /// The text, blanks, and in the last byte how long it is and whether it is a name: never nothing.
+    text: u128,
+    steps: u64,
+}
+
+/// How many are remembered, each in the place that its bytes say.
+const SEEN: usize = 32;
+/// The longest of them.
+const LONGEST_SEEN: usize = 15;
+
+impl SeenTexts {
+    /// What a text is here; none if it is too long.
+    fn key(text: &[u8], is_name: bool) -> Option<u128> {
+        let mut key = [0; LONGEST_SEEN + 1];
+        key.get_mut(..text.len())
+            .filter(|_| text.len() <= LONGEST_SEEN)?
+            .copy_from_slice(text);
+        let length = u8::try_from(text.len()).ok()?;
+        *key.last_mut()? = length << 2 | u8::from(is_name) << 1 | 1;
+        Some(u128::from_le_bytes(key))
+    }
+
+    fn place(&mut self, key: u128) -> Option<&mut SeenText> {
+        let mixed = u64::try_from((key ^ key >> 64) & u128::from(u64::MAX)).ok()?;
+        let mixed = mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59;
+        self.0.get_mut(usize::try_from(mixed).ok()?)
+    }
 }
 
 impl JsonTexts<'_, '_, '_> {
@@ -50,7 +89,19 @@ impl JsonTexts<'_, '_, '_> {
                 steps: &self.steps,
                 ..Whereabouts::of(SearchedPart::Json)
             };
-            self.search.see(&text.decoded(), Context::Json, at);
+            let text = text.decoded();
+            let key = SeenTexts::key(&text, is_name);
+            let known = self.seen.as_mut().zip(key);
+            let Some((known, key)) = known.and_then(|(seen, key)| Some((seen.place(key)?, key)))
+            else {
+                return self.search.see(&text, Context::Json, at);
+            };
+            if known.text == key {
+                return self.search.take(known.steps);
+            }
+            if let Some(steps) = self.search.measure(&text, Context::Json, at) {
+                *known = SeenText { text: key, steps };
+            }
         }
     }
 }
@@ -99,3 +150,6 @@ impl<'t> Watch<'t> for JsonTexts<'_, '_, 't> {
         self.steps.pop();
     }
 }
+
+#[cfg(test)]
+mod tests;

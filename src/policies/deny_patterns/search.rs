@@ -214,6 +214,42 @@ impl<'p> Search<'p> {
         self.outcome.is_some()
     }
 
+    #[cfg(test)]
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        let (refusal, _) = self.outcome.as_ref()?;
+        Some(refusal.reason.name)
+    }
+
+    #[cfg(test)]
+    pub(super) fn left(&self) -> u64 {
+        self.effort.left()
+    }
+
+    /// Whether what comes of a text is the same wherever in a body it stands.
+    pub(super) fn is_the_same_everywhere(&self) -> bool {
+        self.policy.except.is_empty() && self.policy.own.is_empty()
+    }
+
+    /// Looks at a text. How many steps that took, if there is nothing in it.
+    pub(super) fn measure(
+        &mut self,
+        text: &[u8],
+        context: Context,
+        at: Whereabouts<'_>,
+    ) -> Option<u64> {
+        let (left, scores) = (self.effort.left(), self.scores);
+        self.see(text, context, at);
+        let is_nothing = self.outcome.is_none() && self.scores == scores;
+        is_nothing.then(|| left.saturating_sub(self.effort.left()))
+    }
+
+    /// Takes the steps of a text that has been looked at before.
+    pub(super) fn take(&mut self, steps: u64) {
+        if self.outcome.is_none() && self.effort.spend(steps).is_err() {
+            self.refuse(Refusal::new(&EFFORT));
+        }
+    }
+
     /// Looks at a text, unless what there is suffices.
     pub(super) fn see(&mut self, text: &[u8], context: Context, at: Whereabouts<'_>) {
         if text.is_empty() || self.outcome.is_some() {
@@ -413,4 +449,4 @@ fn event(class: Class) -> Event {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,7 @@ use crate::deny_patterns::place::PLACES;
 use portcullis_detect::{Detector, Sensitivity};
 use portcullis_exchange::body::Inspection;
 
-fn policy() -> DenyPatterns {
+pub(in crate::deny_patterns) fn policy() -> DenyPatterns {
     DenyPatterns {
         detector: Detector::new(Classes::ALL),
         sensitivity: Sensitivity::Medium,
