@@ -135,6 +135,11 @@ pub fn xml(bytes: &[u8]) -> bool {
     for (limits, soap) in [(LIMITS, None), (NARROW, None), (LIMITS, soap)] {
         let whole = in_pieces(bytes, bytes.len().max(1), limits, soap);
         for step in [1, 2, 7, bytes.len() / 2 + 1] {
+            // What is left of a piece is looked at again with the next, here with each: in a long value that adds up. A
+            // filter waits until as much has come.
+            if bytes.len() / step > 1000 {
+                continue;
+            }
             assert_eq!(in_pieces(bytes, step, limits, soap), whole, "{step}");
         }
         if whole.is_ok() {
