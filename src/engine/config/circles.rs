@@ -6,6 +6,9 @@ use super::problem::{Problems, Quoted};
 use crate::engine::Route;
 use portcullis_exchange::policy::RedirectTarget;
 
+/// How many routes are looked at that stand before such redirects: a document may have many thousands of routes.
+const MOST_PAIRS: usize = 200_000;
+
 /// How sure it is that a redirect leads back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Circle {
@@ -16,12 +19,17 @@ enum Circle {
 /// Reports redirects that certainly lead back to their own route, and notes those that probably do.
 pub(super) fn report_circles(routes: &[Route], notes: &mut Vec<String>, problems: &mut Problems) {
     let mut said = BTreeSet::new();
+    let mut pairs: usize = 0;
     for (at, route) in routes.iter().enumerate() {
         let steps = route.chain.steps.iter();
         for target in steps.filter_map(|step| step.declared.redirects_to.as_ref()) {
             let Some(circle) = circle(routes, at, target) else {
                 continue;
             };
+            pairs = pairs.saturating_add(at);
+            if pairs > MOST_PAIRS {
+                return;
+            }
             if !said.insert(target.place.to_string()) {
                 continue;
             }
