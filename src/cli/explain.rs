@@ -13,7 +13,7 @@ use portcullis::exchange::{BodyState, Edit};
 use portcullis::headers::Headers;
 use portcullis::host::{Property, Side};
 use portcullis::memory_host::MemoryHost;
-use portcullis::policy::{Rounding, rfc3339};
+use portcullis::policy::{Rounding, day_or_time};
 use portcullis::refusal::Reply;
 use portcullis::stream::{Action, PauseReason, Stream};
 use portcullis::wait::Wait;
@@ -231,13 +231,7 @@ fn body(given: Option<&str>) -> Result<Option<Vec<u8>>, String> {
 
 /// A time as documents have it: a day, RFC 3339, or seconds.
 fn moment(text: &str) -> Result<u64, String> {
-    let of_day = format!("{text}T00:00:00Z");
-    let whole = if text.len() == 10 && text.contains('-') {
-        &of_day
-    } else {
-        text
-    };
-    let seconds = rfc3339(whole.as_bytes(), Rounding::Down).and_then(|at| u64::try_from(at).ok());
+    let seconds = day_or_time(text, Rounding::Down).and_then(|at| u64::try_from(at).ok());
     let seconds = seconds.or_else(|| text.parse().ok());
     seconds
         .ok_or_else(|| "write 2027-01-15, 2027-01-15T09:00:00Z, or seconds since 1970".to_owned())

@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::access_log::detail;
 use crate::access_log::detail::Parameters;
 use crate::access_log::errors;
+use crate::access_log::time::rfc3339;
 use crate::record::{Decision, PolicyVerdict};
 use portcullis_document::header::read_claimed;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::exchange::{Edit, Facts};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::lifecycle::RequestVersion;
-use portcullis_exchange::refusal::{Detail, Reason};
+use portcullis_exchange::refusal::{Detail, ErrorProtocol, Reason};
 use portcullis_exchange::section::{Reading, Section};
 use portcullis_schema::Violation;
 use portcullis_wire::address::Range;
@@ -26,6 +27,25 @@ pub struct Explain {
     secret: Option<[u8; 32]>,
     addresses: Vec<Range>,
     answer: HeaderName,
+}
+
+/// A request that has been judged, as far as it is told.
+#[derive(Debug)]
+pub struct JudgedRequest<'j> {
+    /// When it came, since the epoch.
+    pub arrived: Duration,
+    /// Its fields, or those of them that are kept.
+    pub headers: &'j Headers,
+    /// The name of its route, if it has one.
+    pub route: Option<&'j str>,
+    /// The version that it is for.
+    pub version: Option<&'j RequestVersion>,
+    /// What the policies said that were asked.
+    pub asked: &'j [(&'static str, PolicyVerdict)],
+    /// How long each of them took.
+    pub times: &'j [(&'static str, Duration)],
+    /// What became of it.
+    pub record: &'j Decision,
 }
 
 /// The field of the response.
@@ -101,16 +121,18 @@ impl Explain {
         client.is_some_and(|client| self.addresses.iter().any(|range| range.contains(client)))
     }
 
-    /// The fields of the response: one for the route, one for each policy that was asked, and one for
-    /// each refusal, carried out or not.
-    pub fn tell(
-        &self,
-        route: Option<&str>,
-        version: Option<&RequestVersion>,
-        asked: &[(&'static str, PolicyVerdict)],
-        times: &[(&'static str, Duration)],
-        record: &Decision,
-    ) -> Vec<Edit> {
+    /// The fields of the response: one for the route, one for the window in which the version is switched off, one
+    /// for each policy that was asked, and one for each refusal, carried out or not.
+    pub fn tell(&self, judged: &JudgedRequest<'_>) -> Vec<Edit> {
+        let JudgedRequest {
+            arrived,
+            headers,
+            route,
+            version,
+            asked,
+            times,
+            record,
+        } = *judged;
         let mut edits = vec![Edit::Remove(self.answer.clone())];
         // A cache would tell it to others.
         let fresh = HeaderName::parse("cache-control").ok();
@@ -136,10 +158,20 @@ impl Explain {
             }
             let _ = write!(first, "; version_state={}", version.state.name());
         }
+        let protocol = protocol(headers);
+        if let Some(name) = protocol {
+            let _ = write!(first, "; protocol={name}");
+        }
         if let Some(Reason { name, code, .. }) = record.refusal {
             let _ = write!(first, "; code={}; reason={name}", code.name);
+            if protocol.is_some() {
+                let _ = write!(first, "; grpc_status={}", code.grpc_status);
+            }
         }
         tell(first);
+        if let Some(text) = version.and_then(|version| brownout(version, arrived)) {
+            tell(text);
+        }
         for (policy, said) in asked {
             let mut text = format!("policy={policy}; verdict={}", said.name());
             let mut spent = times.iter().filter(|(name, _)| name == policy).peekable();
@@ -166,6 +198,38 @@ impl Section for Explain {
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
         Self::read(node, reading.problems)
     }
+}
+
+/// The protocol of a gRPC client, for which a refusal is a `grpc-status`; none of other clients.
+fn protocol(headers: &Headers) -> Option<&'static str> {
+    match ErrorProtocol::of(headers, None) {
+        ErrorProtocol::Http(_) => None,
+        ErrorProtocol::Grpc => Some("grpc"),
+        ErrorProtocol::GrpcWeb(_) => Some("grpc-web"),
+    }
+}
+
+/// The window in which a version is switched off, its share, and whether the request was drawn for it.
+fn brownout(version: &RequestVersion, arrived: Duration) -> Option<String> {
+    let of = version.of.as_ref().filter(|_| !version.state.is_gone())?;
+    let window = of.lifecycle.brownout(arrived)?;
+    let drawn = match version.is_drawn {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not_asked",
+    };
+    let time = |seconds: u32| {
+        let mut text = String::new();
+        rfc3339(&mut text, Duration::from_secs(seconds.into()));
+        text.replace(".000", "")
+    };
+    Some(format!(
+        "brownout={}; from={}; until={}; percent={}; drawn={drawn}",
+        of.name,
+        time(window.from),
+        time(window.until),
+        window.percent
+    ))
 }
 
 /// A refusal, as far as it is told.
@@ -258,7 +322,12 @@ fn read_hash(text: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use portcullis_exchange::lifecycle::{
+        ApiVersion, Brownout, Lifecycle, VersionCounts, VersionState,
+    };
     use portcullis_exchange::refusal::Fact;
 
     #[test]
@@ -287,5 +356,36 @@ mod tests {
         });
         let text = told(&full);
         assert!(text.ends_with("reason=b"), "{text}");
+    }
+
+    #[test]
+    fn a_window_is_told_with_its_share_and_what_was_drawn() {
+        let version = |is_drawn, state| RequestVersion {
+            of: Some(Rc::new(ApiVersion {
+                name: "v1".into(),
+                pointer: "/versions/known/v1".into(),
+                lifecycle: Lifecycle {
+                    brownouts: vec![Brownout::new(86_400, 90_000, 20)],
+                    ..Lifecycle::default()
+                },
+                counts: VersionCounts::default(),
+            })),
+            state,
+            is_drawn,
+        };
+        let at = |seconds, is_drawn, state| {
+            brownout(&version(is_drawn, state), Duration::from_secs(seconds))
+        };
+        let told = |drawn: &str| {
+            Some(format!(
+                "brownout=v1; from=1970-01-02T00:00:00Z; until=1970-01-02T01:00:00Z; percent=20; drawn={drawn}"
+            ))
+        };
+        let current = VersionState::Current;
+        assert_eq!(at(86_400, Some(true), current), told("yes"));
+        assert_eq!(at(89_999, Some(false), current), told("no"));
+        assert_eq!(at(89_999, None, current), told("not_asked"));
+        assert_eq!(at(90_000, None, current), None);
+        assert_eq!(at(86_400, None, VersionState::Removed), None);
     }
 }

@@ -221,7 +221,20 @@ impl Facts {
     pub fn grows_old(&mut self, state: VersionState) {
         match &mut self.seldom_mut().version {
             Some(version) => version.state = version.state.max(state),
-            version => *version = Some(RequestVersion { of: None, state }),
+            version => {
+                *version = Some(RequestVersion {
+                    of: None,
+                    state,
+                    is_drawn: None,
+                });
+            }
+        }
+    }
+
+    /// Notes whether the request was drawn to be refused in a window in which its version is switched off.
+    pub fn note_drawn(&mut self, is_drawn: bool) {
+        if let Some(version) = &mut self.seldom_mut().version {
+            version.is_drawn = Some(is_drawn);
         }
     }
 

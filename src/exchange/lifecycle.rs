@@ -190,6 +190,9 @@ pub struct RequestVersion {
     pub of: Option<Rc<ApiVersion>>,
     /// How old it is, or its operation, if that is older.
     pub state: VersionState,
+    /// Whether it was drawn to be refused in a window in which the version is switched off; none where that has
+    /// not been asked.
+    pub is_drawn: Option<bool>,
 }
 
 impl RequestVersion {

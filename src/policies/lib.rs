@@ -57,7 +57,7 @@ pub use self::authn::signed_request;
 /// Lists of networks, which whatever judges by an address may ask.
 pub use self::networks::{Membership, NetworkList, NetworkLists};
 /// Points in time as documents have them.
-pub use authn::moment::{Rounding, rfc3339};
+pub use authn::moment::{Rounding, day_or_time, rfc3339};
 /// Lists of what is revoked, which every kind of credential may ask.
 pub use authn::revocation::RevocationLists;
 

@@ -1,6 +1,7 @@
 //! Refuses requests while a service is being maintained, but for those that are let through.
 
 use portcullis_document::Fields;
+use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
@@ -44,6 +45,8 @@ struct Maintenance {
     retry_after: u64,
     name: HeaderName,
     allow: Exemptions,
+    /// Whether it stands in a route, and not in `defaults`.
+    is_of_route: bool,
 }
 
 fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<ChainPart>> {
@@ -94,6 +97,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         retry_after: retry_after?,
         name: HeaderName::parse("retry-after").ok()?,
         allow,
+        is_of_route: !context.place.starts_with("defaults"),
     };
     Some(ChainPart::only(stage, policy))
 }
@@ -104,6 +108,12 @@ impl Maintenance {
         let begun = self.from.is_none_or(|from| now >= u64::from(from));
         begun && self.until.is_none_or(|until| now < u64::from(until))
     }
+}
+
+/// Whether whoever is not refused on a route has credentials.
+fn asks_everybody(credentials: &RouteCredentials<'_>) -> bool {
+    let mut asked = credentials.asked.iter();
+    credentials.guard == Some(Mode::Enforce) && asked.all(|asked| !asked.is_optional)
 }
 
 impl Policy for Maintenance {
@@ -121,16 +131,23 @@ impl Policy for Maintenance {
     }
 
     fn misfits(&self, credentials: &RouteCredentials<'_>) -> Misfits {
-        let problems = match (self.allow.needs_identity(), credentials.guard) {
+        let mut problems = match (self.allow.needs_identity(), credentials.guard) {
             (true, None) => vec![
                 "`allow` goes by who calls, and the route asks for no credentials; write `maintenance: off` there, go by `addresses`, `networks` or `paths`, or ask for credentials".to_owned(),
             ],
             _ => Vec::new(),
         };
-        Misfits {
-            problems,
-            notes: Vec::new(),
-        }
+        let everybody = self.allow.lets_all_callers() && asks_everybody(credentials);
+        problems.extend(everybody.then(|| {
+            "`allow` lets every caller through who has credentials, and the route asks everybody for some, so nobody would be held up; name who is to be let through, by `roles`, `subjects` or `clients`".to_owned()
+        }));
+        let unknown = self.allow.unknown_roles(credentials);
+        // A block of `defaults` is for other routes as well.
+        let (problems, notes) = match self.is_of_route {
+            true => (problems.into_iter().chain(unknown).collect(), Vec::new()),
+            false => (problems, unknown),
+        };
+        Misfits { problems, notes }
     }
 
     fn misfits_of_api(

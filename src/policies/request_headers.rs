@@ -12,8 +12,8 @@ use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::plan::{Case, Draft, HeadTest, Step};
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Misfits, Policy, PolicyKind, Role, RouteCredentials,
-    RoutePath, Stage, Verdict,
+    ChainPart, ChangedRequestField, Compile, Context, Declaration, Misfits, Policy, PolicyKind,
+    RequestFieldChange, Role, RouteCredentials, RoutePath, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{Blame, Code, Detail, Fact, Reason, Refusal, grpc};
 use portcullis_wire::headers::{HeaderName, are_alike};
@@ -184,11 +184,27 @@ impl Policy for RequestHeaders {
             .set
             .iter()
             .filter(|field| field.constant.is_none());
-        let names = self.rules.names();
-        let names = names.map(|name| (name.clone(), self.rules.at.clone()));
+        let FieldRules {
+            set, add, remove, ..
+        } = &self.rules;
+        let changed = |name: &HeaderName, change: RequestFieldChange| ChangedRequestField {
+            name: name.clone(),
+            place: self.rules.at.clone(),
+            change,
+        };
+        let set = set
+            .iter()
+            .map(|field| changed(&field.name, RequestFieldChange::Set));
+        let added = add.iter().map(|field| {
+            let value = field.constant.clone();
+            changed(&field.name, RequestFieldChange::AddIfAbsent(value))
+        });
+        let removed = remove
+            .iter()
+            .map(|name| changed(name, RequestFieldChange::Remove));
         Declaration {
             owned_request_headers: filled.map(|field| field.name.clone()).collect(),
-            sets_request_headers: names.collect(),
+            sets_request_headers: set.chain(added).chain(removed).collect(),
             ..Declaration::default()
         }
     }

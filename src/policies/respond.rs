@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::HAS_TRAFFIC;
+use crate::response_headers::refuses_in_answers;
 use crate::written::{Filled, Filling, ValueTemplate, ValueUse};
 use portcullis_document::LeftOut;
 use portcullis_document::header::changeable;
-use portcullis_document::{Fields, Node, Problems};
+use portcullis_document::{Fields, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::host::Host;
 use portcullis_exchange::policy::{
@@ -14,7 +15,7 @@ use portcullis_exchange::policy::{
     RoutePath, Stage, Verdict,
 };
 use portcullis_exchange::refusal::{Blame, Code, Reason, Refusal, Reply, Selector, grpc};
-use portcullis_wire::headers::{HeaderName, HeaderValue};
+use portcullis_wire::headers::{HeaderName, HeaderValue, are_alike};
 
 /// `respond: { status, headers, body, json, content_type, redirect }`.
 pub(super) const KIND: PolicyKind = PolicyKind {
@@ -48,6 +49,8 @@ struct Respond {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Rc<[u8]>,
     redirect: Option<(HeaderName, ValueTemplate)>,
+    /// Where the redirect stands in the document.
+    place: Pointer,
     path: RoutePath,
 }
 
@@ -97,6 +100,7 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
         headers: all,
         body: bytes.into(),
         redirect,
+        place: fields.pointer().member("redirect"),
         path: context.route_path(),
     };
     Some(ChainPart::only(Stage::Content, policy))
@@ -184,6 +188,7 @@ fn read_headers(
     problems: &mut Problems,
 ) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let mut all = Some(Vec::new());
+    let mut named: Vec<HeaderName> = Vec::new();
     for (written, node) in node.members(problems)? {
         let name = changeable(&node, HeaderName::parse(written), problems);
         let value = node.text(problems).and_then(|text| {
@@ -193,19 +198,27 @@ fn read_headers(
             }
             value.ok()
         });
-        let instead = match name.as_ref().map(HeaderName::as_str) {
-            Some("content-type") => Some("say it in `content_type`"),
-            Some("location") => Some("say it in `redirect`"),
-            Some(name) if name.starts_with("access-control-") => Some("belongs to `cors`"),
-            Some("grpc-status" | "grpc-message" | "grpc-status-details-bin") => {
-                Some(crate::response_headers::GRPC)
-            }
-            _ => None,
-        };
+        let instead = name.as_ref().and_then(refuses_in_answers);
         if let Some(instead) = instead {
             node.report(problems, instead);
             all = None;
             continue;
+        }
+        if let Some(name) = &name {
+            let own = name.as_str().as_bytes();
+            let same = |each: &&HeaderName| are_alike(each.as_str().as_bytes(), own);
+            if let Some(other) = named.iter().find(same) {
+                node.report(
+                    problems,
+                    format_args!(
+                        "this block names {} already, and clients read both as one; keep one of them",
+                        Quoted(other.as_str())
+                    ),
+                );
+                all = None;
+                continue;
+            }
+            named.push(name.clone());
         }
         match (name.zip(value), &mut all) {
             (Some(field), Some(all)) => all.push(field),
@@ -256,8 +269,13 @@ impl Policy for Respond {
     }
 
     fn declares(&self) -> Declaration {
+        let redirect = self.redirect.as_ref();
+        // RFC 9110 §15.4: browsers go on with GET, but after 307 and 308.
+        let method = (!matches!(self.status, 307 | 308)).then_some("GET");
         Declaration {
             ends_chain: true,
+            answers_with: self.headers.iter().map(|(name, _)| name.clone()).collect(),
+            redirects_to: redirect.and_then(|(_, to)| to.target(&self.place, method)),
             ..Declaration::default()
         }
     }

@@ -84,10 +84,34 @@ const SECURITY: &str =
 const OWN: &str = "is written by the filter, or tells what the service did; leave it alone";
 
 /// In a response without content it would be the outcome of the call, of a refusal too.
-pub(super) const GRPC: &str =
+const GRPC: &str =
     "tells gRPC clients what came of the call; leave it to the service and to refusals";
 
 fn refuses(name: &HeaderName, _: Option<&ValueTemplate>) -> Option<&'static str> {
+    of_others(name)
+}
+
+/// Fields that a response of the document's own may have: it is nobody else's.
+const OF_ANSWERS: [&str; 5] = [
+    "allow",
+    "retry-after",
+    "set-cookie",
+    "vary",
+    "www-authenticate",
+];
+
+/// What to do instead of writing a field into a response of the document's own, if that is not for a document.
+pub(super) fn refuses_in_answers(name: &HeaderName) -> Option<&'static str> {
+    match name.as_str() {
+        "content-type" => Some("say it in `content_type`"),
+        "location" => Some("say it in `redirect`"),
+        name if OF_ANSWERS.contains(&name) => None,
+        _ => of_others(name),
+    }
+}
+
+/// What to do instead of writing a field that belongs to somebody else.
+fn of_others(name: &HeaderName) -> Option<&'static str> {
     let name = name.as_str();
     if name.starts_with("access-control-") {
         return Some("belongs to `cors`");
@@ -190,9 +214,11 @@ impl Policy for ResponseHeaders {
     }
 
     fn declares(&self) -> Declaration {
+        let replaced = self.rules.set.iter().map(|field| &field.name);
         Declaration {
             reads_response: !self.rules.add.is_empty(),
             sets_response_headers: self.rules.names().cloned().collect(),
+            replaces_response_headers: replaced.chain(&self.rules.remove).cloned().collect(),
             ..Declaration::default()
         }
     }

@@ -15,7 +15,7 @@ mod sample;
 pub mod security;
 mod settings;
 mod subject;
-mod time;
+pub(crate) mod time;
 mod trace;
 mod verdict;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Writes a time. Days since the epoch become a date after Howard Hinnant's `civil_from_days`.
-pub(super) fn rfc3339(out: &mut String, since_epoch: Duration) {
+pub(crate) fn rfc3339(out: &mut String, since_epoch: Duration) {
     let seconds = since_epoch.as_secs();
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::circles::report_circles;
 use super::fields::Fields;
 use super::form::Fault;
 use super::lint;
@@ -14,6 +15,7 @@ use super::routes::Default;
 use super::sections::SECTIONS;
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
 use super::uneven;
+use super::written::{note_changed, report_changed_versions};
 use crate::access_log::AccessLog;
 use crate::access_log::collector::OtlpExporter;
 use crate::access_log::security::SecurityEvents;
@@ -27,7 +29,7 @@ use crate::plan::Plans;
 use portcullis_exchange::body::Inspection;
 use portcullis_exchange::client_address::ClientAddress;
 use portcullis_exchange::geo::Geo;
-use portcullis_exchange::policy::Declaration;
+use portcullis_exchange::policy::{ChangedRequestField, Declaration};
 use portcullis_exchange::rollout::{Rollout, RolloutCounts};
 use portcullis_exchange::route::{PathIndex, PathTemplate, RequestMatcher};
 use portcullis_exchange::section::{Entry, Finishing, Registry, Sections};
@@ -177,6 +179,9 @@ impl Document<'_> {
         let routes = routes?;
         report_conditions_on_owned(&routes, &fallback, problems);
         report_written_owned(&routes, &fallback, problems);
+        report_changed_versions(&routes, problems);
+        report_circles(&routes, &mut notes, problems);
+        notes.extend(note_changed(&routes));
         let names: Vec<&str> = routes.iter().map(|route| &*route.name).collect();
         sections.finish(&mut Finishing {
             document: root,
@@ -355,7 +360,8 @@ fn report_conditions_on_owned(routes: &[Route], fallback: &Chain, problems: &mut
 fn report_written_owned(routes: &[Route], fallback: &Chain, problems: &mut Problems) {
     let mut reported = BTreeSet::new();
     for step in steps(routes, fallback) {
-        for (name, place) in &step.declared.sets_request_headers {
+        for field in &step.declared.sets_request_headers {
+            let ChangedRequestField { name, place, .. } = field;
             let others = steps(routes, fallback).filter(|other| other.kind != step.kind);
             let mut owned = others.flat_map(|other| &other.declared.owned_request_headers);
             let own =

@@ -1,7 +1,7 @@
 //! Whether the policies of a route fit one another.
 
 use super::document::Document;
-use super::problem::{Pointer, Quoted};
+use super::problem::Pointer;
 use super::routes::Block;
 use crate::engine::{Mode, Step};
 use portcullis_exchange::policy::{Misfits, RouteCredentials, Stage};
@@ -107,30 +107,6 @@ impl Document<'_> {
                     step.name, last.name
                 ),
             );
-        }
-    }
-
-    /// Reports fields of responses that two policies of a route at that place write.
-    pub(super) fn check_written(&mut self, chain: &Block, at: &Pointer) {
-        let own = |step: &&Step| step.name == "response_headers";
-        let mut all = chain.steps.iter();
-        let Some(written) = all.find(own) else {
-            return;
-        };
-        for step in chain.steps.iter().filter(|step| !own(step)) {
-            let mut names = step.declared.sets_response_headers.iter();
-            let twice = names.find(|name| written.declared.sets_response_headers.contains(name));
-            if let Some(name) = twice {
-                self.problems.report(
-                    at,
-                    format_args!(
-                        "`response_headers` and `{}` both write {}; say it in `{}` alone",
-                        step.name,
-                        Quoted(name.as_str()),
-                        step.name
-                    ),
-                );
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod blocks;
+mod circles;
 mod document;
 #[cfg(test)]
 mod faults;
@@ -15,6 +16,7 @@ mod routes;
 mod sections;
 mod size;
 mod uneven;
+mod written;
 
 use portcullis_document::{fields, form, node, problem};
 

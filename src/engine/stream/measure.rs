@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Stream;
 use crate::engine::Engine;
+use crate::explain::JudgedRequest;
 use crate::metrics::{Timing, micros};
 use portcullis_exchange::exchange::Edit;
 use portcullis_exchange::host::{Host, Side};
@@ -151,9 +152,15 @@ impl Stream {
             edits.extend(id.map(|id| Edit::Set(name.clone(), id)));
         }
         if let (Some(explain), Some(times)) = (&engine.explain, &self.times.0) {
-            let (asked, record) = (self.policy_verdicts(), &self.decision);
-            let route = self.route_name();
-            edits.extend(explain.tell(route, version, &asked, times, record));
+            edits.extend(explain.tell(&JudgedRequest {
+                arrived: self.started.unwrap_or_default(),
+                headers: &self.headers,
+                route: self.route_name(),
+                version,
+                asked: &self.policy_verdicts(),
+                times,
+                record: &self.decision,
+            }));
         }
     }
 }

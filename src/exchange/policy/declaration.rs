@@ -11,7 +11,7 @@ use crate::principal::CredentialKind;
 use crate::refusal::ErrorPage;
 use crate::versions::VersionScheme;
 use portcullis_document::Pointer;
-use portcullis_wire::headers::HeaderName;
+use portcullis_wire::headers::{HeaderName, HeaderValue};
 
 /// What a policy says of itself once, while the document is compiled.
 #[derive(Clone, Debug)]
@@ -50,10 +50,22 @@ pub struct Declaration {
     pub judged_request_headers: Vec<HeaderName>,
     /// Request fields by which its conditions go, each with the place of the condition.
     pub conditions_on_headers: Vec<(HeaderName, Pointer)>,
-    /// Request fields that it sets or removes because the document names them, each with the place of its block.
-    pub sets_request_headers: Vec<(HeaderName, Pointer)>,
-    /// The same of response fields.
+    /// Request fields that it counts by.
+    pub counted_request_headers: Vec<HeaderName>,
+    /// Request fields that it sets or removes because the document names them.
+    pub sets_request_headers: Vec<ChangedRequestField>,
+    /// Response fields that it sets or removes because the document names them.
     pub sets_response_headers: Vec<HeaderName>,
+    /// Response fields of which nothing stays that an answer has, be it the service's or the filter's.
+    pub replaces_response_headers: Vec<HeaderName>,
+    /// Fields of the response that it sends in place of the service's.
+    pub answers_with: Vec<HeaderName>,
+    /// Where that response leads, if it is a redirect.
+    pub redirects_to: Option<RedirectTarget>,
+    /// What it tells of the age of versions or operations.
+    pub tells_age: Option<AgeFields>,
+    /// By which versions it judges.
+    pub judges_versions: Option<Rc<VersionScheme>>,
     /// Whether it answers or refuses every request, so that nothing behind it is asked.
     pub ends_chain: bool,
     /// Whether it is told that an exchange has ended, by [`Policy::finished`](super::Policy::finished).
@@ -76,6 +88,53 @@ pub struct Declaration {
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
     pub exports: Vec<FilterStateKey>,
+}
+
+/// A request field that a document sets or removes.
+#[derive(Clone, Debug)]
+pub struct ChangedRequestField {
+    /// Its name.
+    pub name: HeaderName,
+    /// Where the block stands that says so.
+    pub place: Pointer,
+    /// What becomes of it.
+    pub change: RequestFieldChange,
+}
+
+/// What becomes of a request field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestFieldChange {
+    /// It gets a value in place of what the client sent.
+    Set,
+    /// It gets a value where the client sent none: that one, unless the request decides it.
+    AddIfAbsent(Option<HeaderValue>),
+    /// The service does not get it.
+    Remove,
+}
+
+/// Response fields that tell how old versions or operations are.
+#[derive(Clone, Debug)]
+pub struct AgeFields {
+    /// Their names.
+    pub names: Vec<HeaderName>,
+    /// Where the document says their dates and links.
+    pub place: Rc<str>,
+}
+
+/// Where a redirect leads.
+#[derive(Clone, Debug)]
+pub struct RedirectTarget {
+    /// Where it stands in the document.
+    pub place: Pointer,
+    /// The host that it names, in lower case; none where it stays with that of the request.
+    pub host: Option<Box<str>>,
+    /// The path. Where the request fills a part of it, one to which it may lead; none where it is that of the
+    /// request.
+    pub path: Option<Box<str>>,
+    /// Whether it is the same for all requests.
+    pub is_constant: bool,
+    /// The method of the request that follows; none where it is that of the one before.
+    pub method: Option<&'static str>,
 }
 
 /// Whose credentials a route accepts.
@@ -137,8 +196,14 @@ impl Default for Declaration {
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
             conditions_on_headers: Vec::new(),
+            counted_request_headers: Vec::new(),
             sets_request_headers: Vec::new(),
             sets_response_headers: Vec::new(),
+            replaces_response_headers: Vec::new(),
+            answers_with: Vec::new(),
+            redirects_to: None,
+            tells_age: None,
+            judges_versions: None,
             ends_chain: false,
             minds_end: false,
             minds_end_if_asked: false,

@@ -20,7 +20,10 @@ use portcullis_wire::preflight::Preflight;
 
 mod declaration;
 
-pub use self::declaration::{AskedCredentials, Declaration, Misfits, RoleSource, RouteCredentials};
+pub use self::declaration::{
+    AgeFields, AskedCredentials, ChangedRequestField, Declaration, Misfits, RedirectTarget,
+    RequestFieldChange, RoleSource, RouteCredentials,
+};
 
 /// One kind of policy, as the document names it.
 #[derive(Debug)]

@@ -7,15 +7,8 @@ impl RequestMatcher {
     /// Whether every request that `other` is for is one that this is for. `false` where that would
     /// take long to find out.
     pub fn holds_all_of(&self, other: &Self) -> bool {
-        let hosts = self.hosts.is_empty()
-            || (!other.hosts.is_empty()
-                && other
-                    .hosts
-                    .iter()
-                    .all(|host| self.hosts.iter().any(|each| each.holds_all_of(host))));
-        let methods = self.methods.is_empty()
-            || (!other.methods.is_empty()
-                && other.methods.iter().all(|each| self.methods.contains(each)));
+        let hosts = self.takes_hosts_of(other);
+        let methods = self.takes_methods_of(other);
         let headers = || {
             self.headers
                 .iter()
@@ -36,6 +29,41 @@ impl RequestMatcher {
 }
 
 impl RequestMatcher {
+    /// Whether host and path of an address fit, as far as they are known. One whose comparison would take long
+    /// does not.
+    pub fn fits_target(&self, host: Option<&str>, path: Option<&str>) -> bool {
+        let effort = portcullis_wire::effort::Effort::new(MOST_STEPS);
+        let mut hosts = self.hosts.iter();
+        let is_host = |host: &str| self.hosts.is_empty() || hosts.any(|each| each.matches(host));
+        let path_fits = match (&self.path, path) {
+            (None, _) | (_, None) => true,
+            (Some(own), Some(path)) => own.matches_path(path, &effort).unwrap_or_default(),
+        };
+        path_fits && host.is_none_or(is_host)
+    }
+
+    /// Whether it asks for more than host, path and method.
+    pub fn asks_for_more(&self) -> bool {
+        !self.headers.is_empty() || !self.versions.is_empty()
+    }
+
+    /// Whether it takes all methods that another takes.
+    pub fn takes_methods_of(&self, other: &Self) -> bool {
+        self.methods.is_empty()
+            || (!other.methods.is_empty()
+                && other.methods.iter().all(|each| self.methods.contains(each)))
+    }
+
+    /// Whether it takes all hosts that another takes.
+    pub fn takes_hosts_of(&self, other: &Self) -> bool {
+        self.hosts.is_empty()
+            || (!other.hosts.is_empty()
+                && other
+                    .hosts
+                    .iter()
+                    .all(|host| self.hosts.iter().any(|each| each.holds_all_of(host))))
+    }
+
     /// Whether it may be for a host that one of these is for.
     pub fn meets_host(&self, hosts: &[HostPattern]) -> bool {
         let meets = |own: &HostPattern| {

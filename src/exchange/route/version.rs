@@ -50,6 +50,11 @@ impl RequestMatcher {
         self.versions.iter().map(|version| &*version.name)
     }
 
+    /// By which versions it judges, if it is for some of them.
+    pub fn version_scheme(&self) -> Option<&Rc<VersionScheme>> {
+        self.scheme.as_ref()
+    }
+
     /// The same requests, whatever their version: hosts, methods, fields and path, of which the segment at that
     /// place may be a version. For those who compare routes of several versions.
     pub fn apart_from_version(&self, segment: Option<usize>) -> (String, Option<&str>) {

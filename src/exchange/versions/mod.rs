@@ -128,7 +128,12 @@ impl VersionScheme {
                 let state = version.lifecycle.state(now);
                 let refusal = gone(version, state);
                 let of = Some(Rc::clone(version));
-                (Ok(Some(RequestVersion { of, state })), refusal)
+                let version = RequestVersion {
+                    of,
+                    state,
+                    is_drawn: None,
+                };
+                (Ok(Some(version)), refusal)
             }
         }
     }

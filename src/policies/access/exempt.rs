@@ -7,16 +7,17 @@ use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{ApiOperations, Exchange};
 use portcullis_exchange::geo::Geo;
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Context, Declaration, RoutePath};
+use portcullis_exchange::policy::{Context, Declaration, RouteCredentials, RoutePath};
 use portcullis_exchange::rollout::Rollout;
 use portcullis_exchange::target::PathRules;
 
 use super::HAS_ACCESS;
+use super::anybody::{check_anybody, unknown_roles};
 use super::decision::{Truth, matches};
 use super::group::{GroupReader, RuleSources, read_groups};
 use super::operations::unknown_operations;
 use super::request::{Head, HeadContext};
-use super::rule::{AccessRule, Need, RuleAction, RuleUsage, Values};
+use super::rule::{AccessRule, FieldTest, Group, Need, RuleAction, RuleUsage, Values};
 use super::schedule::RuleSchedule;
 use super::{from, to};
 use crate::networks::NetworkLists;
@@ -81,6 +82,22 @@ impl Exemptions {
         rules.any(|rule| matches(rule, &head) == Truth::Yes)
     }
 
+    /// The roles that it goes by and nobody has on a route.
+    pub(crate) fn unknown_roles(&self, credentials: &RouteCredentials<'_>) -> Vec<String> {
+        let rules: Vec<&AccessRule> = self.rules.iter().map(|rule| &**rule).collect();
+        unknown_roles(&rules, credentials)
+    }
+
+    /// Whether one item lets through whoever has been identified.
+    pub(crate) fn lets_all_callers(&self) -> bool {
+        let is_of_all = |group: &Group| {
+            let is_known = |test: &FieldTest| matches!(test.values, Values::Authenticated(true));
+            group.tests.iter().all(is_known)
+        };
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.to.is_empty() && rule.from.iter().any(is_of_all))
+    }
+
     /// The names of operations that the API of a route does not have.
     pub(crate) fn unknown_operations(&self, api: Option<&dyn ApiOperations>) -> Vec<String> {
         unknown_operations(&self.rules, api)
@@ -106,12 +123,20 @@ fn read_item(node: &Node<'_>, context: &mut Context<'_>) -> Option<AccessRule> {
     let mut fields = node.fields(context.problems)?;
     let (of_whom, of_what) = (fields.optional("from"), fields.optional("to"));
     if of_whom.is_none() && of_what.is_none() {
-        fields.lacks(
-            &["from", "to"],
-            context.problems,
-            "lets everything through; write `from` or `to` into it",
-        );
-        fields.deny_unknown(context.problems);
+        match inner(node) {
+            Some((name, place)) => node.report(
+                context.problems,
+                format_args!("`{name}` belongs into `{place}`: {{\"{place}\": {{\"{name}\": …}}}}"),
+            ),
+            None => {
+                fields.lacks(
+                    &["from", "to"],
+                    context.problems,
+                    "lets everything through; write `from` or `to` into it",
+                );
+                fields.deny_unknown(context.problems);
+            }
+        }
         return None;
     }
     let mut reader = GroupReader {
@@ -141,7 +166,7 @@ fn read_item(node: &Node<'_>, context: &mut Context<'_>) -> Option<AccessRule> {
         );
     }
     fields.deny_unknown(context.problems);
-    Some(AccessRule {
+    let rule = AccessRule {
         name: "".into(),
         place: node.pointer().to_string().into(),
         action: RuleAction::Allow,
@@ -153,5 +178,17 @@ fn read_item(node: &Node<'_>, context: &mut Context<'_>) -> Option<AccessRule> {
         parts,
         counts: Rc::default(),
         usage: RuleUsage::default(),
-    })
+    };
+    check_anybody(&rule, context.notes, context.problems);
+    Some(rule)
+}
+
+/// A field that stands beside `from` and `to` and belongs into one of them, and into which.
+fn inner(node: &Node<'_>) -> Option<(&'static str, &'static str)> {
+    let fields = [("from", &from::FIELDS[..]), ("to", &to::FIELDS[..])];
+    let mut names = fields
+        .into_iter()
+        .flat_map(|(place, fields)| fields.iter().map(move |field| (field, place)))
+        .flat_map(|(field, place)| field.names().map(move |name| (name, place)));
+    names.find(|(name, _)| node.member(name).is_some())
 }

@@ -61,6 +61,13 @@ impl GroupField {
     }
 }
 
+impl GroupField {
+    /// Its names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        [Some(self.name), self.not_name].into_iter().flatten()
+    }
+}
+
 impl GroupReader<'_> {
     /// The number of the next part.
     pub(super) fn part(&mut self) -> usize {
@@ -136,10 +143,7 @@ fn read_group(
 
 /// An empty group would match everything: nobody writes one to say that.
 fn lack(fields: &mut Fields<'_>, known: &'static [GroupField], problems: &mut Problems) {
-    let names = known
-        .iter()
-        .flat_map(|field| [Some(field.name), field.not_name]);
-    let names: Vec<&str> = names.flatten().collect();
+    let names: Vec<&str> = known.iter().flat_map(GroupField::names).collect();
     fields.lacks(
         &names,
         problems,

@@ -10,6 +10,7 @@
 //! are judged when it is known who calls; where that is known with the body alone, or a rule looks at the body,
 //! what the head says of the rules is `kept`.
 
+mod anybody;
 mod caller;
 mod callers;
 mod closest;

@@ -1,4 +1,4 @@
-//! Points in time in a document: RFC 3339, or seconds since the epoch as tokens have them.
+//! Points in time in a document: a day, RFC 3339, or seconds since the epoch as tokens have them.
 
 use portcullis_document::{Node, Problems};
 use portcullis_wire::json::Json;
@@ -26,16 +26,24 @@ pub(crate) fn read_moment(
             return u32::try_from(seconds).ok();
         }
     };
-    let moment = rfc3339(text.as_bytes(), rounding).and_then(|seconds| u32::try_from(seconds).ok());
+    let moment = day_or_time(text, rounding).and_then(|seconds| u32::try_from(seconds).ok());
     if moment.is_none() {
         node.report(
             problems,
             format_args!(
-                "must be a time from 1970 to 2106: as \"2027-01-31T00:00:00Z\", or in seconds since 1970{advice}"
+                "must be a time from 1970 to 2106: as \"2027-01-31T00:00:00Z\", as a day, \"2027-01-31\", or in seconds since 1970{advice}"
             ),
         );
     }
     moment
+}
+
+/// `2027-01-31`, which begins at midnight in UTC, or RFC 3339, in whole seconds.
+pub fn day_or_time(text: &str, rounding: Rounding) -> Option<i64> {
+    match text.len() {
+        10 => rfc3339([text, "T00:00:00Z"].concat().as_bytes(), rounding),
+        _ => rfc3339(text.as_bytes(), rounding),
+    }
 }
 
 /// RFC 3339 §5.6, in whole seconds; a leap second is none.
@@ -139,6 +147,19 @@ mod tests {
                 Some(seconds),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight() {
+        for rounding in [Rounding::Down, Rounding::Up] {
+            let day = day_or_time("2026-11-29", rounding);
+            assert_eq!(day, rfc3339(b"2026-11-29T00:00:00Z", rounding));
+            let time = day_or_time("2026-11-29T00:00:00+01:00", rounding);
+            assert_eq!(time, day.map(|day| day - 3600));
+            for text in ["2026-02-29", "2026-1-019", "20261129Z", "2026-11-29T", ""] {
+                assert_eq!(day_or_time(text, rounding), None, "{text}");
+            }
         }
     }
 

@@ -228,6 +228,7 @@ impl Policy for Concurrency {
 
     fn declares(&self) -> Declaration {
         Declaration {
+            counted_request_headers: self.key.header_names().cloned().collect(),
             counts_claimants: self.key.has_claimed_subject(),
             minds_end: true,
             ..Declaration::default()

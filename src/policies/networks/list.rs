@@ -60,6 +60,14 @@ impl NetworkList {
         &self.name
     }
 
+    /// Its networks, where the document has them.
+    pub(crate) fn written(&self) -> Option<&NetworkSet> {
+        match &self.networks {
+            NetworkSource::Written(set) => Some(set),
+            NetworkSource::Fetched(_) => None,
+        }
+    }
+
     /// Whether an address is in it, at `now` on the clock that does not step.
     pub fn contains(&self, address: IpAddr, now: Duration) -> Membership {
         let is_in = match &self.networks {

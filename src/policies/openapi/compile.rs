@@ -154,6 +154,7 @@ pub(super) fn compile(
             paths,
             versions,
             upstream,
+            age_place: fields.pointer().member("deprecated").to_string().into(),
         },
         answers.map(|(mode, _)| mode),
     ))

@@ -24,7 +24,7 @@ use super::parameters::{ParameterSet, Parameters, refusal};
 use super::payload::refusals as payload_refusals;
 use super::payload::{LATER_FIELDS, Payload, Responses};
 use crate::authn::operation::OperationSecurity;
-use crate::versions::{UpstreamFields, reads_response, tell};
+use crate::versions::{UpstreamFields, age_fields, reads_response, replaced, tell};
 use portcullis_exchange::body::{BodyNeed, RequestBody, ResponseBody};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::{BodyState, Exchange, OperationIndex, Response};
@@ -74,6 +74,8 @@ struct OpenApi {
     versions: Option<Rc<VersionScheme>>,
     /// What becomes of what the service says itself of its age.
     upstream: UpstreamFields,
+    /// Where the document says the dates and links of deprecated operations.
+    age_place: Rc<str>,
 }
 
 struct Path {
@@ -314,7 +316,16 @@ impl Policy for RequestJudge {
         let mut all = operations.clone();
         let checks_security = all.any(|operation| operation.security.is_some());
         let names = operations.flat_map(|operation| operation.parameters.header_names());
+        let operations = self.api.paths.iter().flat_map(|path| &path.operations);
+        let lifecycles = operations.filter_map(|operation| operation.lifecycle.as_deref());
+        let mut lifecycles = lifecycles.peekable();
+        // Without any, nothing is told, nor taken away.
+        let is_told = lifecycles.peek().is_some();
+        let age = is_told.then(|| age_fields(lifecycles, self.api.upstream, &self.api.age_place));
+        let age = age.flatten();
         Declaration {
+            replaces_response_headers: age.as_ref().map(replaced).unwrap_or_default(),
+            tells_age: age,
             later_request_fields: LATER_FIELDS,
             judged_request_headers: names.collect(),
             checks_security,

@@ -120,6 +120,13 @@ impl Policy for Gate {
     fn declares(&self) -> Declaration {
         let mut limits = self.enforced.iter().chain(&self.shadow);
         Declaration {
+            counted_request_headers: self
+                .enforced
+                .iter()
+                .chain(&self.shadow)
+                .flat_map(|applied| applied.limit.key.header_names())
+                .cloned()
+                .collect(),
             counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
             minds_end_if_asked: self.enforced.iter().any(RouteLimit::delays),
             draws: self.enforced.iter().any(|each| each.limit.rollout.draws()),

@@ -273,9 +273,12 @@ impl Policy for SecurityHeaders {
 
     fn declares(&self) -> Declaration {
         let looks = !self.if_absent.is_empty() || !self.revealing.is_empty();
+        let kept = |name: &&HeaderName| self.if_absent.iter().any(|each| each.name == **name);
+        let replaced = self.names.iter().filter(|name| !kept(name));
         Declaration {
             reads_response: looks || self.cookies.is_some(),
             sets_response_headers: self.names.clone(),
+            replaces_response_headers: replaced.cloned().collect(),
             ..Declaration::default()
         }
     }

@@ -1,24 +1,4 @@
-//! Dates of a lifecycle: how the document writes them, and how clients are told.
-
-use portcullis_document::{Node, Problems};
-
-use crate::authn::moment::{Rounding, read_moment, rfc3339};
-
-/// Reads `2026-11-30`, which begins at midnight in UTC, or a time as tokens and rules have it.
-pub(super) fn read_date(node: &Node<'_>, problems: &mut Problems) -> Option<u32> {
-    let day = node.json().as_str().filter(|text| text.len() == 10);
-    let midnight = day.map(|day| [day, "T00:00:00Z"].concat());
-    let found = midnight.and_then(|text| rfc3339(text.as_bytes(), Rounding::Down));
-    match found.and_then(|seconds| u32::try_from(seconds).ok()) {
-        Some(seconds) => Some(seconds),
-        None => read_moment(
-            node,
-            Rounding::Down,
-            ", or as a day, \"2027-01-31\"",
-            problems,
-        ),
-    }
-}
+//! Dates of a lifecycle, as clients are told of them.
 
 /// RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) fn http_date(seconds: u32) -> String {

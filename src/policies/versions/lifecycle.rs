@@ -9,7 +9,8 @@ use portcullis_exchange::lifecycle::{Brownout, Lifecycle};
 use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::json::quoted;
 
-use super::dates::{http_date, read_date};
+use super::dates::http_date;
+use crate::authn::moment::{Rounding, read_moment};
 
 /// Names of the fields that tell of it: RFC 9745, RFC 8594, RFC 8288.
 pub(super) const DEPRECATION: &str = "deprecation";
@@ -38,7 +39,7 @@ pub(crate) fn read_lifecycle(
 ) -> Option<Lifecycle> {
     let mut read = |name: &'static str, problems: &mut Problems| {
         fields.or_default(name, None, problems, |node, problems| {
-            read_date(node, problems).map(Some)
+            read_moment(node, Rounding::Down, "", problems).map(Some)
         })
     };
     let deprecated = read("deprecated", problems);
@@ -134,7 +135,7 @@ fn read_window(node: &Node<'_>, problems: &mut Problems) -> Option<Brownout> {
     let mut fields = node.object(problems, "{\"from\": \"…\", \"until\": \"…\"}")?;
     let mut read = |name: &'static str, problems: &mut Problems| {
         let node = fields.required(name, problems)?;
-        read_date(&node, problems)
+        read_moment(&node, Rounding::Down, "", problems)
     };
     let from = read("from", problems);
     let until = read("until", problems);

@@ -18,12 +18,14 @@ use portcullis_exchange::exchange::{Author, Exchange, Response};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::lifecycle::{Lifecycle, VersionCounts};
 use portcullis_exchange::policy::{
-    ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
+    AgeFields, ChainPart, Compile, Context, Declaration, Policy, PolicyKind, Role, Stage, Verdict,
 };
 use portcullis_exchange::refusal::Fact;
 pub use portcullis_exchange::versions::refusals;
 use portcullis_exchange::versions::{VersionScheme, refused_version};
+use portcullis_wire::headers::HeaderName;
 
+use self::lifecycle::{DEPRECATION, LINK, SUNSET};
 use self::links::OwnFields;
 
 pub(crate) use self::lifecycle::read_lifecycle;
@@ -122,14 +124,45 @@ impl Policy for VersionJudge {
     }
 
     fn declares(&self) -> Declaration {
+        let lifecycles = self.0.known.iter().map(|version| &version.lifecycle);
+        let age = age_fields(lifecycles, self.0.upstream, &self.0.pointer);
         Declaration {
             mode: self.0.mode,
             reads_response: reads_response(self.0.upstream, self.0.tells_of_age()),
             judged_request_headers: self.0.header_names().collect(),
             only_looks_in_shadow: true,
+            replaces_response_headers: age.as_ref().map(replaced).unwrap_or_default(),
+            tells_age: age,
+            judges_versions: Some(Rc::clone(&self.0)),
             ..Declaration::default()
         }
     }
+}
+
+/// The fields in which that is told of lifecycles whose dates and links stand there.
+pub(crate) fn age_fields<'l>(
+    lifecycles: impl Iterator<Item = &'l Lifecycle>,
+    upstream: UpstreamFields,
+    place: &Rc<str>,
+) -> Option<AgeFields> {
+    let written: Vec<&str> = lifecycles
+        .flat_map(|lifecycle| &lifecycle.fields)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let is_told = |name: &&str| upstream == UpstreamFields::Remove || written.contains(name);
+    let names = [DEPRECATION, SUNSET, LINK].into_iter().filter(is_told);
+    let names = names.filter_map(|name| HeaderName::parse(name).ok());
+    let names: Vec<HeaderName> = names.collect();
+    (!names.is_empty()).then(|| AgeFields {
+        names,
+        place: Rc::clone(place),
+    })
+}
+
+/// Those of which nothing else stays. Links stand beside others.
+pub(crate) fn replaced(age: &AgeFields) -> Vec<HeaderName> {
+    let names = age.names.iter().filter(|name| name.as_str() != LINK);
+    names.cloned().collect()
 }
 
 /// Writes what is told of a lifecycle to an answer, which may have fields of its own.
@@ -164,18 +197,22 @@ impl Policy for BrownoutJudge {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
         let version = exchange.facts.version();
         let version = version.filter(|version| !version.state.is_gone());
-        let Some(version) = version.and_then(|version| version.of.as_ref()) else {
+        let Some(version) = version.and_then(|version| version.of.clone()) else {
             return Verdict::Pass;
         };
-        let window = version.lifecycle.brownout(exchange.arrived);
-        let Some(window) = window.filter(|window| window.takes_next()) else {
+        let Some(window) = version.lifecycle.brownout(exchange.arrived) else {
             return Verdict::Pass;
         };
+        let is_drawn = window.takes_next();
+        exchange.facts.note_drawn(is_drawn);
+        if !is_drawn {
+            return Verdict::Pass;
+        }
         VersionCounts::add(match host.is_read_only() {
             true => &version.counts.shadow_refused,
             false => &version.counts.brownouts,
         });
-        let refusal = refused_version(&refusals::WINDOW, version, "brownouts");
+        let refusal = refused_version(&refusals::WINDOW, &version, "brownouts");
         Verdict::Refuse(refusal.and("until", Fact::Number(u64::from(window.until))))
     }
 

@@ -3,12 +3,13 @@
 //! INVARIANT: what is filled in is checked as bytes, by [`HeaderValue::parse`], or is written so that it means
 //! itself in a URI. No value ends its line, and none names another host than the text does.
 
-use portcullis_document::{DidYouMean, Node, Problems, Quoted};
+use portcullis_document::{DidYouMean, Node, Pointer, Problems, Quoted};
 use portcullis_exchange::condition::ClaimPath;
 use portcullis_exchange::exchange::{Facts, Request};
 use portcullis_exchange::host::Host;
-use portcullis_exchange::policy::{Context, RoutePath};
+use portcullis_exchange::policy::{Context, RedirectTarget, RoutePath};
 use portcullis_exchange::refusal::usable_id;
+use portcullis_exchange::target::Authority;
 use portcullis_wire::headers::HeaderValue;
 use portcullis_wire::json::Json;
 use portcullis_wire::json::compact::Value;
@@ -227,6 +228,51 @@ impl ValueTemplate {
     pub(crate) fn is_unencrypted(&self) -> bool {
         let first = self.parts.first();
         matches!(first, Some(TemplatePart::Text(text)) if text.starts_with("http://"))
+    }
+
+    /// Where it leads, for those who ask whether it leads in a circle; the methods that follow are given.
+    pub(crate) fn target(
+        &self,
+        place: &Pointer,
+        method: Option<&'static str>,
+    ) -> Option<RedirectTarget> {
+        let sample = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => text.clone(),
+            TemplatePart::Place(TemplateSource::RawPath) => "/x".to_owned(),
+            TemplatePart::Place(TemplateSource::RawQuery) => String::new(),
+            TemplatePart::Place(_) => "x".to_owned(),
+        };
+        let mut parts = self.parts.iter();
+        let TemplatePart::Text(first) = parts.next()? else {
+            return None;
+        };
+        let (host, begin) = match first.split_once("://") {
+            None => (None, first.as_str()),
+            Some((_, rest)) => {
+                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+                let (authority, path) = rest.split_at_checked(end)?;
+                let authority = Authority::parse(authority.as_bytes()).ok()?;
+                (Some(authority.host().into()), path)
+            }
+        };
+        let next = self.parts.get(1);
+        let is_own = matches!(next, Some(TemplatePart::Place(TemplateSource::RawPath)));
+        let whole: String = std::iter::once(begin.to_owned())
+            .chain(parts.map(sample))
+            .collect();
+        let path = whole.split(['?', '#']).next().unwrap_or_default();
+        let path = if path.is_empty() { "/" } else { path };
+        let is_whole = self
+            .parts
+            .get(2)
+            .is_none_or(|part| matches!(part, TemplatePart::Place(TemplateSource::RawQuery)));
+        Some(RedirectTarget {
+            place: place.clone(),
+            host,
+            path: (!(begin.is_empty() && is_own && is_whole)).then(|| path.into()),
+            is_constant: self.constant().is_some(),
+            method,
+        })
     }
 
     /// The text, if it has no places.

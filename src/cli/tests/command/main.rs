@@ -351,6 +351,70 @@ fn a_request_is_judged_at_the_time_that_is_given() {
 }
 
 #[test]
+fn a_window_and_a_grpc_request_are_explained() {
+    let scratch = Scratch::new("window");
+    scratch.write(
+        "policy.json",
+        r#"{"version": 1,
+            "versions": {"in": [{"header": "api-version"}], "default": "v1", "known": {"v1": {
+                "sunset": "2027-01-15",
+                "brownouts": [
+                    {"from": "2026-12-01", "until": "2026-12-02", "percent": 20},
+                    {"from": "2026-12-03", "until": "2026-12-04"}
+                ]
+            }}},
+            "routes": [
+                {"name": "denied", "match": {"path": {"prefix": "/denied"}}, "deny": true},
+                {"name": "a", "match": {}, "open": true}
+            ]}"#,
+    );
+    let told = |path: &str, at: &str, media_type: &str| -> Vec<String> {
+        let field = format!("content-type: {media_type}");
+        let output = run(
+            &scratch.0,
+            &[
+                "explain",
+                "policy.json",
+                path,
+                "--json",
+                "--at",
+                at,
+                "-H",
+                &field,
+            ],
+        );
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        serde_json::from_value(outcome["explanation"].clone()).unwrap()
+    };
+    let partial = told("/a", "2026-12-01", "text/plain");
+    assert_eq!(partial[0], "route=a; version=v1; version_state=current");
+    assert_eq!(
+        partial[1],
+        "brownout=v1; from=2026-12-01T00:00:00Z; until=2026-12-02T00:00:00Z; percent=20; drawn=no"
+    );
+    let full = told("/a", "2026-12-03", "application/grpc+proto");
+    assert_eq!(
+        full[0],
+        "route=a; version=v1; version_state=current; protocol=grpc; code=version_brownout; reason=window; grpc_status=14"
+    );
+    assert_eq!(
+        full[1],
+        "brownout=v1; from=2026-12-03T00:00:00Z; until=2026-12-04T00:00:00Z; percent=100; drawn=yes"
+    );
+    let before = told("/denied", "2026-12-01", "application/grpc-web");
+    assert_eq!(
+        before[0],
+        "route=denied; protocol=grpc-web; code=route_denied; reason=route; grpc_status=7"
+    );
+    let none = told("/a", "2026-12-02", "application/grpc");
+    assert_eq!(
+        none[0],
+        "route=a; version=v1; version_state=current; protocol=grpc"
+    );
+    assert!(none.iter().all(|line| !line.starts_with("brownout=")));
+}
+
+#[test]
 fn a_response_is_judged_with_its_body() {
     let scratch = Scratch::new("response");
     let outcome = |inspection: &str, responses: &str| -> Value {

@@ -4,6 +4,7 @@ mod claimed_subject;
 mod cors;
 mod key_sets;
 mod limits;
+mod order;
 mod signature_checks;
 mod signers;
 mod traffic;

@@ -119,5 +119,109 @@ fn a_redirect_that_anybody_can_read_is_noted() {
     };
     assert!(is_noted("http://a.example/"));
     assert!(!is_noted("https://a.example/"));
-    assert!(!is_noted("/b"));
+}
+
+fn noted(document: &str, start: &str) -> Vec<String> {
+    let engine = Engine::compile(document.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let notes = engine.notes().iter();
+    let notes = notes.filter(|note| note.starts_with(start));
+    notes.cloned().collect()
+}
+
+#[test]
+fn a_redirect_that_may_lead_back_is_noted() {
+    let circles = |matched: &str, to: &str| {
+        let document = format!(
+            r#"{{"version":1,"routes":[
+                {{"name":"before","match":{{"path":{{"exact":"/a/taken"}}}},"open":true}},
+                {{"name":"r","match":{matched},"open":true,"respond":{{"redirect":"{to}"}}}}]}}"#
+        );
+        noted(&document, "/routes/1/respond/redirect: leads back").len()
+    };
+    for (matched, to) in [
+        ("{}", "https://api.example.com{request.path}"),
+        ("{}", "https://api.example.com{request.path}{request.query}"),
+        (r#"{"hosts":["*.example.com"]}"#, "https://api.example.com/"),
+        (r#"{"path":{"prefix":"/a"}}"#, "https://api.example.com/a/b"),
+        (r#"{"path":{"prefix":"/a"}}"#, "/a{request.path}"),
+        (r#"{"path":{"template":"/a/{id}"}}"#, "/a/new-{path.id}"),
+        (
+            r#"{"path":{"prefix":"/a"},"headers":[{"name":"x-a","present":true}]}"#,
+            "/a/b",
+        ),
+    ] {
+        assert_eq!(circles(matched, to), 1, "{matched} {to}");
+    }
+    for (matched, to) in [
+        (
+            r#"{"hosts":["www.example.com"]}"#,
+            "https://api.example.com{request.path}",
+        ),
+        (r#"{"path":{"prefix":"/a"}}"#, "https://api.example.com/b"),
+        (r#"{"path":{"prefix":"/a"}}"#, "/b{request.path}"),
+        (r#"{"path":{"prefix":"/a"}}"#, "/a/taken"),
+        (r#"{"path":{"template":"/a/{id}"}}"#, "/b/{path.id}"),
+        (
+            r#"{"path":{"prefix":"/a"},"headers":[{"name":"x-a","present":true}]}"#,
+            "/b",
+        ),
+    ] {
+        assert_eq!(circles(matched, to), 0, "{matched} {to}");
+    }
+}
+
+#[test]
+fn a_header_that_is_judged_and_then_written_is_noted() {
+    let notes = |route: &str| {
+        let document = format!(
+            r#"{{"version":1,"routes":[{{"name":"a","match":{{"headers":[{{"name":"x-tenant","exact":"a"}}]}},"open":true,{route}}}]}}"#
+        );
+        noted(
+            &document,
+            "/routes/0/request_headers: writes the header field",
+        )
+    };
+    let [note] = &notes(r#""request_headers":{"set":{"x_tenant":"b"}}"#)[..] else {
+        panic!("it is noted");
+    };
+    assert!(note.contains("/routes/0/match/headers/0 goes"), "{note}");
+    let limits = r#""rate_limits":[{"name":"l","key":[{"header":"x-plan"}],"token_bucket":{"max_tokens":1,"fill_interval":"1s"}}]"#;
+    let [note] = &notes(&format!(
+        r#"{limits},"request_headers":{{"add_if_absent":{{"x-plan":"free"}}}}"#
+    ))[..] else {
+        panic!("it is noted");
+    };
+    assert!(note.contains("`rate_limits` goes"), "{note}");
+    for route in [
+        r#""request_headers":{"remove":["x-tenant"]}"#,
+        r#""request_headers":{"set":{"x-other":"b"}}"#,
+    ] {
+        assert_eq!(notes(route), [""; 0], "{route}");
+    }
+}
+
+#[test]
+fn exemptions_that_leave_out_only_some_are_noted() {
+    let notes = |allow: &str, roles: &str| {
+        let document = format!(
+            r#"{{"version":1,
+                "providers":{{"corp":{{"issuer":"https://a.example","audiences":"any","hmac":[{{"env":"SECRET"}}]{roles}}}}},
+                "defaults":{{"maintenance":{{"allow":[{allow}]}}}},
+                "routes":[{{"name":"a","match":{{}},"jwt":{{"provider":"corp"}}}}]}}"#
+        );
+        let of_block = noted(&document, "/defaults/maintenance");
+        let of_route = noted(&document, "/routes/0: `maintenance`");
+        [of_block, of_route].concat()
+    };
+    let [note] = &notes(r#"{"from":{"not_clients":["a"]}}"#, "")[..] else {
+        panic!("it is noted");
+    };
+    assert!(note.contains("lets everybody through but those"), "{note}");
+    // In `defaults` it may be meant for another route.
+    let [note] = &notes(r#"{"from":{"roles":["ops"]}}"#, "")[..] else {
+        panic!("it is noted");
+    };
+    assert!(note.contains("nobody has a role on this route"), "{note}");
+    let roles = r#","roles":{"from":["groups"]}"#;
+    assert_eq!(notes(r#"{"from":{"roles":["ops"]}}"#, roles), [""; 0]);
 }

@@ -115,6 +115,14 @@ impl Key {
         self.parts.iter().any(claimed)
     }
 
+    /// The header fields that are a part of it.
+    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.parts.iter().filter_map(|part| match part {
+            KeyPart::Header(name) => Some(name),
+            _ => None,
+        })
+    }
+
     /// Whether a part of it comes from a token: what that means depends on who issued it.
     pub fn is_of_tokens(&self) -> bool {
         let of_token = |part: &KeyPart| {
