@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod blocks;
+mod catch_all;
 mod document;
 #[cfg(test)]
 mod faults;

@@ -43,6 +43,10 @@ pub struct Declaration {
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
     pub counts_claimants: bool,
+    /// What of its limits clients can evade by what they send.
+    pub evadable: Vec<EvadableLimit>,
+    /// Whether one of its limits bounds every client, whatever they send.
+    pub bounds_clients: bool,
     /// Request fields that only this filter may set. A client's own are removed on every
     /// route, whether or not the policy runs there.
     pub owned_request_headers: Vec<HeaderName>,
@@ -76,6 +80,15 @@ pub struct Declaration {
     pub trusts_forwarded_proto: bool,
     /// The names of the values that it may leave for other filters.
     pub exports: Vec<FilterStateKey>,
+}
+
+/// A limit that clients can evade by what they send, unless another bounds them.
+#[derive(Clone, Debug)]
+pub struct EvadableLimit {
+    /// Where that stands in the document by which they do.
+    pub place: Rc<str>,
+    /// How they do.
+    pub how: Rc<str>,
 }
 
 /// Whose credentials a route accepts.
@@ -134,6 +147,8 @@ impl Default for Declaration {
             versions: None,
             asks_for: None,
             counts_claimants: false,
+            evadable: Vec::new(),
+            bounds_clients: false,
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
             conditions_on_headers: Vec::new(),

@@ -50,6 +50,11 @@ impl RequestMatcher {
         self.versions.iter().map(|version| &*version.name)
     }
 
+    /// How the requests of a route for some versions name them.
+    pub fn scheme(&self) -> Option<&VersionScheme> {
+        self.scheme.as_deref()
+    }
+
     /// The same requests, whatever their version: hosts, methods, fields and path, of which the segment at that
     /// place may be a version. For those who compare routes of several versions.
     pub fn apart_from_version(&self, segment: Option<usize>) -> (String, Option<&str>) {

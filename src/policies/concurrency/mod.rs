@@ -227,8 +227,10 @@ impl Policy for Concurrency {
     }
 
     fn declares(&self) -> Declaration {
+        let key = format!("{}/key", self.pointer);
         Declaration {
             counts_claimants: self.key.has_claimed_subject(),
+            evadable: self.key.evasion(self.missing, &key).into_iter().collect(),
             minds_end: true,
             ..Declaration::default()
         }
