@@ -278,13 +278,14 @@ impl Document<'_> {
         self.check_ends(&chain, &at);
         self.check_written(&chain, &at);
         let has_versions = chain.steps.iter().any(|step| step.name == Versions::NAME);
-        let has_own = matcher
-            .as_ref()
-            .is_some_and(|each| each.versions().next().is_some());
-        if has_own && scheme.is_some() && !has_versions {
-            self.notes.push(format!(
-                "{at}/match/version: the route is for some versions and has none itself, by `versions: \"off\"`: its requests pass whatever their version's age, and clients are told nothing; remove one of them"
-            ));
+        let judges = |step: &Step| step.name == Versions::NAME && step.is_always_enforced();
+        if let (Some(matcher), Some(scheme)) = (&matcher, &scheme)
+            && chain.steps.iter().any(judges)
+        {
+            self.check_versions(matcher, scheme, &at);
+        }
+        if scheme.is_some() && !has_versions {
+            self.note_versions_off(matcher.as_ref(), &chain, &at);
         }
         let mut steps = chain.steps.iter();
         let placement = Placement {

@@ -1,7 +1,7 @@
 //! Conditions on the version of a request: what they ask for has to be there.
 
 use super::operand::{Operand, VersionFact};
-use super::{Check, Condition};
+use super::{Check, Condition, Negation};
 use crate::lifecycle::VersionState;
 use portcullis_document::{DidYouMean, Pointer, Quoted};
 use portcullis_wire::effort::{Effort, HEAD};
@@ -11,6 +11,7 @@ use portcullis_wire::effort::{Effort, HEAD};
 pub struct VersionTest {
     check: Check,
     fact: VersionFact,
+    is_negated: bool,
     /// Where the condition stands.
     pub place: Pointer,
 }
@@ -24,12 +25,21 @@ impl Condition {
         Some(VersionTest {
             check: self.check.clone(),
             fact: *fact,
+            is_negated: self.negation == Negation::Not,
             place: self.place()?.clone(),
         })
     }
 }
 
 impl VersionTest {
+    /// Whether the condition holds for none of the versions of these names.
+    pub fn never_holds(&self, names: &[&str]) -> bool {
+        let texts = self.check.texts();
+        let names_one = texts.into_iter().any(|text| names.contains(&text));
+        let is_equality = self.check.is_equality();
+        !self.is_negated && !(is_equality && names_one) && self.impossible(names).is_some()
+    }
+
     /// Why it passes for none of the versions of these names, or not for one that it asks for.
     pub fn impossible(&self, known: &[&str]) -> Option<String> {
         match self.fact {

@@ -43,6 +43,8 @@ pub struct Declaration {
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
     pub counts_claimants: bool,
+    /// Whether it counts by the version of a request.
+    pub counts_versions: bool,
     /// What of its limits clients can evade by what they send.
     pub evadable: Vec<EvadableLimit>,
     /// Whether one of its limits bounds every client, whatever they send.
@@ -147,6 +149,7 @@ impl Default for Declaration {
             versions: None,
             asks_for: None,
             counts_claimants: false,
+            counts_versions: false,
             evadable: Vec::new(),
             bounds_clients: false,
             owned_request_headers: Vec::new(),

@@ -322,14 +322,23 @@ impl AccessRule {
         choice.into_iter().chain(by_address).collect()
     }
 
-    /// Whether a route may take requests that it is for, as far as hosts and methods say.
+    /// Whether a route may take requests that it is for, as far as hosts, methods and versions say.
     pub(super) fn may_meet(&self, matcher: &RequestMatcher) -> bool {
+        let versions: Vec<&str> = matcher.versions().collect();
         let meets = |test: &FieldTest| match &test.values {
             _ if test.is_negated => true,
             Values::Hosts(hosts) => matcher.meets_host(hosts),
             Values::Methods(methods) => methods.iter().any(|method| matcher.allows(method)),
+            Values::Versions(names) => {
+                let mut names = names.iter();
+                versions.is_empty() || names.any(|name| versions.contains(&&**name))
+            }
             _ => true,
         };
+        let never = |test: VersionTest| !versions.is_empty() && test.never_holds(&versions);
+        if self.version_tests().any(never) {
+            return false;
+        }
         let mut groups = self.to.iter();
         self.to.is_empty() || groups.any(|group| group.tests.iter().all(meets))
     }

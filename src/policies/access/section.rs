@@ -291,7 +291,7 @@ impl Section for AccessRules {
         }
         for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {
             let outside = || {
-                let why = "no route with it takes such a method on such a host, by its `match`";
+                let why = "no route with it takes such a method, host and version, by its `match`";
                 (!rule.usage.meets_requests.get()).then(|| why.to_owned())
             };
             if let Some(why) = overlap::never_matches(rule).or_else(outside) {

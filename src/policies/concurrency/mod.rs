@@ -230,6 +230,7 @@ impl Policy for Concurrency {
         let key = format!("{}/key", self.pointer);
         Declaration {
             counts_claimants: self.key.has_claimed_subject(),
+            counts_versions: self.key.kinds().contains(&"version"),
             evadable: self.key.evasion(self.missing, &key).into_iter().collect(),
             minds_end: true,
             ..Declaration::default()

@@ -118,6 +118,15 @@ fn read_version<'d>(
         notes,
         problems,
     );
+    let tells = |lifecycle: &Lifecycle| lifecycle.is_removed || lifecycle.sunset.is_some();
+    if let (Some(node), Some(lifecycle)) = (&successor, &lifecycle)
+        && !tells(lifecycle)
+    {
+        notes.push(format!(
+            "{}: nobody is told: it stands in responses to requests that are refused, and the version has neither `sunset` nor `removed`; add one of them, or `successor_link`",
+            node.pointer()
+        ));
+    }
     let usage = check_removed(&fields, is_removed, lifecycle.as_ref(), problems);
     fields.deny_unknown(problems);
     named?;

@@ -4,6 +4,8 @@ mod claimed_subject;
 mod cors;
 mod key_sets;
 mod limits;
+mod shares;
 mod signature_checks;
 mod signers;
 mod traffic;
+mod versions;
