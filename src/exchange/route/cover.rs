@@ -12,12 +12,12 @@ impl RequestMatcher {
                 && other
                     .versions()
                     .all(|each| self.versions().any(|own| own == each)));
-        versions && self.holds_whatever_version(other) == Held::All
+        versions && self.holds_whatever_version(other) == HeldRequests::All
     }
 
     /// Which requests that `other` is for are such as this is for, whatever their version. Nothing where that would
     /// take long to find out.
-    pub fn holds_whatever_version(&self, other: &Self) -> Held {
+    pub fn holds_whatever_version(&self, other: &Self) -> HeldRequests {
         let hosts = self.hosts.is_empty()
             || (!other.hosts.is_empty()
                 && other
@@ -35,21 +35,21 @@ impl RequestMatcher {
             (Some(own), Some(other)) => own.holds_all_of(other),
         };
         let methods = match (self.methods.is_empty(), other.methods.is_empty()) {
-            (true, _) => Held::All,
-            (false, true) => Held::SomeMethods,
+            (true, _) => HeldRequests::All,
+            (false, true) => HeldRequests::SomeMethods,
             (false, false) => {
                 let held = other.methods.iter();
                 let held = held.filter(|each| self.methods.contains(each)).count();
                 match held {
-                    0 => Held::Nothing,
-                    all if all == other.methods.len() => Held::All,
-                    _ => Held::SomeMethods,
+                    0 => HeldRequests::Nothing,
+                    all if all == other.methods.len() => HeldRequests::All,
+                    _ => HeldRequests::SomeMethods,
                 }
             }
         };
-        match hosts && methods != Held::Nothing && path() && headers() {
+        match hosts && methods != HeldRequests::Nothing && path() && headers() {
             true => methods,
-            false => Held::Nothing,
+            false => HeldRequests::Nothing,
         }
     }
 
@@ -62,7 +62,7 @@ impl RequestMatcher {
 
 /// Which requests of one route another would be for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum HeldRequests {
     /// All.
     All,
     /// Those of some methods.
