@@ -54,8 +54,8 @@ pub(super) fn read_known<'d>(
         known.push(read.filter(|_| is_good));
     }
     let known = known.into_iter().collect::<Option<Vec<_>>>()?;
-    check_successors(&known, problems)?;
-    check_circle(&known, problems)?;
+    let ends = check_successors(&known, problems);
+    check_circle(&known, problems).and(ends)?;
     if known.iter().all(|version| version.lifecycle.is_removed) {
         node.report(
             problems,
