@@ -56,6 +56,14 @@ pub enum VersionState {
 }
 
 impl VersionState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        VersionState::Current,
+        VersionState::Deprecated,
+        VersionState::Sunset,
+        VersionState::Removed,
+    ];
+
     /// The word in the log, and in conditions.
     pub fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use crate::enforcement::Mode;
 use crate::exchange::Facts;
 use crate::gauges::{Aggregation, Gauges};
 use crate::host::Host;
-use portcullis_document::{Fields, Node, Problems};
+use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_wire::address::network;
 use portcullis_wire::headers::{HeaderName, Headers};
 use portcullis_wire::json::Json;
@@ -29,6 +29,8 @@ pub struct Rollout {
 pub struct PartialRollout {
     percent: u8,
     by: RolloutKey,
+    /// Whether `percent_by` is written.
+    says_by: bool,
 }
 
 /// By what the share of a request is drawn.
@@ -105,7 +107,11 @@ impl Rollout {
             0 => Self::of(Mode::Shadow),
             percent @ 1..100 => Self {
                 mode: Mode::Enforce,
-                partial: Some(PartialRollout { percent, by: key }),
+                partial: Some(PartialRollout {
+                    percent,
+                    by: key,
+                    says_by: by.is_some(),
+                }),
             },
             100.. => Self::of(Mode::Enforce),
         })
@@ -149,6 +155,27 @@ impl PartialRollout {
     /// Whether it goes by who calls.
     pub fn goes_by_caller(&self) -> bool {
         self.by == RolloutKey::Caller
+    }
+
+    /// Whether the document says by what it goes.
+    pub fn says_key(&self) -> bool {
+        self.says_by
+    }
+
+    /// The field of the document by which it goes by callers.
+    pub fn field_of_key(&self) -> &'static str {
+        match self.says_by {
+            true => "percent_by",
+            false => "percent",
+        }
+    }
+
+    /// What an operator should know of what clients choose of it; `what` it is that is rolled out.
+    pub fn choice(&self, what: &str) -> Option<String> {
+        let header = Quoted(self.header()?.as_str());
+        Some(format!(
+            "clients choose the header field {header}, and with it whether {what} is in force for them; go by `caller` once that matters"
+        ))
     }
 
     /// The field by which it goes, if it does.

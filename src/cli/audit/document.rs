@@ -88,6 +88,13 @@ const SHARE_LEFT_ON: Risk = Risk {
     what: "it is in force for a share of requests only",
     cure: "when its log has been looked at, remove `percent`",
 };
+const CREDENTIALS_FOR_A_SHARE: Risk = Risk {
+    id: "credentials-for-a-share",
+    severity: Warning,
+    owasp: "API2:2023",
+    what: "credentials are asked of a share of requests only: all others pass without",
+    cure: "remove `percent`, or keep it for routes that are open",
+};
 const EXEMPT_FROM_DEFAULTS: Risk = Risk {
     id: "exempt-from-defaults",
     severity: Note,
@@ -141,6 +148,7 @@ pub(super) const RISKS: &[&Risk] = &[
     &OPEN_FOR_WRITING,
     &BODY_UNLIMITED,
     &SHADOW_LEFT_ON,
+    &CREDENTIALS_FOR_A_SHARE,
     &NO_ACCESS_LOG,
     &TOKEN_LIFETIME,
     &NO_LIMIT,
@@ -222,7 +230,14 @@ pub(super) fn look(document: &Tree) -> Vec<Hit> {
             ("uri", Some(uri)) if uri.starts_with("http://") && !pointer.starts_with("/otlp") => {
                 hit(&KEYS_IN_CLEAR, pointer);
             }
-            ("percent", None) if !pointer.contains("/brownouts/") => hit(&SHARE_LEFT_ON, pointer),
+            ("percent", None) if !pointer.contains("/brownouts/") => {
+                let is_for_all = value.json() == 100;
+                let risk = match !is_for_all && is_of_credentials(document, pointer) {
+                    true => &CREDENTIALS_FOR_A_SHARE,
+                    false => &SHARE_LEFT_ON,
+                };
+                hit(risk, pointer);
+            }
             ("cors", None) if is_broad(value) => hit(&ANY_ORIGIN_WITH_CREDENTIALS, pointer),
             _ => {}
         }
@@ -253,6 +268,29 @@ fn looks_on(pointer: &str, block: &Tree) -> bool {
         .iter()
         .any(|name| block.get(name).is_some());
     is_block && !says && !is_off(block)
+}
+
+/// Whether the `percent` that stands there is of a block that asks for credentials, or of a route or a document that
+/// does.
+fn is_of_credentials(document: &Tree, pointer: &str) -> bool {
+    let tokens: Vec<&str> = pointer.split('/').skip(1).collect();
+    let routes = document.get("routes").map(Tree::children);
+    let routes = routes.unwrap_or_default();
+    let asks = |route: &&Tree| {
+        let says = |name: &str| route.get(name).map(Tree::json) == Some(true.into());
+        !says("open") && !says("deny")
+    };
+    match tokens.as_slice() {
+        ["percent"] => routes.iter().any(asks),
+        ["routes", at, "percent"] => {
+            let route = at.parse().ok().and_then(|at: usize| routes.get(at));
+            route.is_some_and(asks)
+        }
+        ["defaults", block, "percent"] | ["routes", _, block, "percent"] => {
+            OF_CALLERS.contains(block)
+        }
+        _ => false,
+    }
 }
 
 /// Whether something goes by the address of clients.

@@ -307,6 +307,30 @@ mod tests {
                 "/defaults/jwt/mode",
             ),
             (
+                r#""provider": "corp"}"#,
+                r#""provider": "corp", "percent": 5}"#,
+                "credentials-for-a-share",
+                "/defaults/jwt/percent",
+            ),
+            (
+                r#"{"name": "orders", "#,
+                r#"{"name": "orders", "percent": 5, "#,
+                "credentials-for-a-share",
+                "/routes/0/percent",
+            ),
+            (
+                r#"{"name": "health", "#,
+                r#"{"name": "health", "percent": 5, "#,
+                "share-left-on",
+                "/routes/1/percent",
+            ),
+            (
+                r#"{"version": 1, "#,
+                r#"{"version": 1, "percent": 5, "#,
+                "credentials-for-a-share",
+                "/percent",
+            ),
+            (
                 r#""payload": {"max_bytes": "64KiB"},"#,
                 r#""payload": {"max_bytes": "64KiB"}, "responses": {"forbid": {"kinds": ["card"]}},"#,
                 "shadow-left-on",

@@ -11,6 +11,7 @@ use super::node::Node;
 use super::problem::{ConfigError, Pointer, Problems, Quoted, Words};
 use super::reach::any_case_paths;
 use super::request_id::RequestId;
+use super::rollout::notes_of_whole;
 use super::routes::Default;
 use super::sections::SECTIONS;
 use super::size::{EACH, ENGINE, MAX_BYTES, MAX_VALUES, count_values};
@@ -186,6 +187,7 @@ impl Document<'_> {
         sections.finish(&mut Finishing {
             document: root,
             routes: &names,
+            is_whole: problems.count() == 0,
             notes: &mut notes,
             problems,
         });
@@ -194,6 +196,11 @@ impl Document<'_> {
         let versions = sections.find::<Versions>();
         notes.extend(uneven::notes(&routes, versions.as_deref()));
         let (mode, rollout) = version.and(rollout)?;
+        notes.extend(
+            rollout
+                .iter()
+                .flat_map(|whole| notes_of_whole(whole, &routes)),
+        );
         if mode == Mode::Shadow {
             notes.push("mode is shadow: nothing is refused and nothing is changed".to_owned());
         }

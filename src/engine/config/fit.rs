@@ -1,10 +1,12 @@
 //! Whether the policies of a route fit one another.
 
 use super::document::Document;
-use super::problem::Pointer;
+use super::problem::{DidYouMean, Pointer, Quoted};
 use super::routes::Block;
 use crate::engine::{Mode, Step};
 use portcullis_exchange::policy::{Misfits, RouteCredentials, Stage};
+use portcullis_exchange::route::RequestMatcher;
+use portcullis_exchange::versions::{VersionPlace, VersionScheme};
 
 impl Document<'_> {
     /// Reports the policies of a route at that place which do not fit how it asks for credentials.
@@ -60,6 +62,74 @@ impl Document<'_> {
                     step.name
                 ),
             );
+        }
+    }
+
+    /// Reports a path that names a version which there is not, and notes versions that are all removed, of a route at
+    /// that place: none of its requests would pass.
+    pub(super) fn check_versions(
+        &mut self,
+        matcher: &RequestMatcher,
+        scheme: &VersionScheme,
+        at: &Pointer,
+    ) {
+        let mut named: Vec<&str> = matcher.versions().collect();
+        for place in &scheme.places {
+            let VersionPlace::PathSegment(segment) = place else {
+                continue;
+            };
+            let (_, literal) = matcher.apart_from_version(Some(*segment));
+            let Some(literal) = literal.filter(|literal| scheme.form.fits(literal)) else {
+                continue;
+            };
+            // In another case it may be one that there is.
+            let mut names = scheme.names();
+            if !names.any(|name| name.eq_ignore_ascii_case(literal)) {
+                let near = DidYouMean(literal, scheme.names());
+                self.problems.report(
+                    &at.member("match").member("path"),
+                    format_args!(
+                        "names the version {}, which there is not, so that every request is refused{near}",
+                        Quoted(literal)
+                    ),
+                );
+                return;
+            }
+            named.push(literal);
+        }
+        let is_removed = |name: &&str| {
+            let mut known = scheme.known.iter();
+            known.any(|version| *version.name == **name && version.lifecycle.is_removed)
+        };
+        if !named.is_empty() && named.iter().all(is_removed) {
+            self.notes.push(format!(
+                "{at}/match: every request is refused, since {} of its versions is `removed`; remove the route: without it, clients get the same",
+                match named.len() {
+                    1 => "that",
+                    _ => "each",
+                }
+            ));
+        }
+    }
+
+    /// Notes what goes by versions of a route at that place which has none, by `versions: "off"`.
+    pub(super) fn note_versions_off(
+        &mut self,
+        matcher: Option<&RequestMatcher>,
+        chain: &Block,
+        at: &Pointer,
+    ) {
+        if matcher.is_some_and(|matcher| matcher.versions().next().is_some()) {
+            self.notes.push(format!(
+                "{at}/match/version: the route is for some versions and says `versions: \"off\"`: their requests pass whatever their age, and clients are told nothing; remove one of them"
+            ));
+        }
+        let mut steps = chain.steps.iter();
+        if let Some(step) = steps.find(|step| step.declared.counts_versions) {
+            self.notes.push(format!(
+                "{at}: `{}` counts by version, and no request of the route has one, by `versions: \"off\"`: all of them count together",
+                step.name
+            ));
         }
     }
 

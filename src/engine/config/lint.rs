@@ -1,9 +1,12 @@
 //! Notes on documents that are valid and do not mean what they seem to.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use super::problem::Quoted;
 use super::reach::open_rest;
 use crate::engine::{Mode, Route, Step};
-use portcullis_exchange::policy::{Role, Stage};
+use portcullis_exchange::policy::{EvadableLimit, Role, Stage};
 use portcullis_exchange::route::PathIndex;
 use portcullis_exchange::target::PathRules;
 use portcullis_policies as policy;
@@ -16,6 +19,7 @@ pub(super) fn of_routes(routes: &[Route], paths: PathRules) -> Vec<String> {
     let mut notes = unreached(routes);
     notes.extend(note_unclaimed(routes));
     notes.extend(note_late(routes));
+    notes.extend(note_evadable(routes));
     notes.extend(note_unruled(routes));
     notes.extend(open_rest(routes, paths));
     notes.extend(note_seen(routes));
@@ -89,7 +93,8 @@ fn is_guarded(route: &Route) -> bool {
     route.rollout.is_none() && steps.any(|step| authenticates(step) && step.is_always_enforced())
 }
 
-fn authenticates(step: &Step) -> bool {
+/// Whether it asks for credentials.
+pub(super) fn authenticates(step: &Step) -> bool {
     let kind = policy::LIST.get(step.kind);
     kind.is_some_and(|kind| kind.role.asks_for_credentials())
 }
@@ -126,6 +131,27 @@ fn note_late(routes: &[Route]) -> Option<String> {
         "routes with limits by subject or claims whose callers are known at the end of a body alone: {many}, the first is {}; requests with bodies have no such key, so all of them share one: count by `client_address` or `route`",
         Quoted(&first.name)
     ))
+}
+
+/// Notes on limits that clients can evade by what they send, on a route where no other bounds them.
+fn note_evadable(routes: &[Route]) -> Vec<String> {
+    const MOST: usize = 32;
+    let mut told = BTreeSet::new();
+    let is_bound = |route: &&Route| {
+        let mut steps = route.chain.steps.iter();
+        steps.any(|step| step.declared.bounds_clients && step.is_always_enforced())
+    };
+    let steps = routes.iter().filter(|route| !is_bound(route));
+    let steps = steps.flat_map(|route| &route.chain.steps);
+    // A limit may stand on many routes.
+    let evadable = steps.flat_map(|step| &step.declared.evadable);
+    let evadable = evadable.filter(|each| told.insert(Rc::clone(&each.place)));
+    let notes = evadable.map(|EvadableLimit { place, how }| {
+        format!(
+            "{place}: {how}; have a limit by \"client_address\", \"subject\" or \"route\" beside it, unless a proxy in front says what it is"
+        )
+    });
+    notes.take(MOST).collect()
 }
 
 /// A note on routes that any caller with a token may use in every way, where others have rules.

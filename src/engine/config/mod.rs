@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod blocks;
+mod catch_all;
 mod circles;
 mod document;
 #[cfg(test)]

@@ -267,6 +267,7 @@ impl Document<'_> {
         for step in &mut chain.steps {
             step.mode = mode.over(step.mode);
         }
+        self.note_shares(rollout.as_ref(), &chain.steps, &at);
         let guard = match &rollout {
             Some(_) if authenticated => Some(Mode::Shadow),
             _ => guard(authenticated, &chain.steps),
@@ -276,10 +277,21 @@ impl Document<'_> {
         self.check_graphql(&chain, is_whole, &at);
         self.check_ends(&chain, &at);
         self.check_written(&chain, &at);
+        let has_versions = chain.steps.iter().any(|step| step.name == Versions::NAME);
+        let judges = |step: &Step| step.name == Versions::NAME && step.is_always_enforced();
+        if let (Some(matcher), Some(scheme)) = (&matcher, &scheme)
+            && chain.steps.iter().any(judges)
+        {
+            self.check_versions(matcher, scheme, &at);
+        }
+        if scheme.is_some() && !has_versions {
+            self.note_versions_off(matcher.as_ref(), &chain, &at);
+        }
         let mut steps = chain.steps.iter();
         let placement = Placement {
             guard,
             names_caller_late: steps.any(|step| step.declared.names_caller_late),
+            versions: scheme.as_ref().filter(|_| has_versions),
         };
         let steps = chain.steps.iter().chain(&chain.beside);
         for step in steps {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::catch_all;
 use super::problem::Quoted;
 use crate::engine::Route;
 use portcullis_exchange::enforcement::Mode;
@@ -12,7 +13,7 @@ use portcullis_policies::versions::Versions;
 const MOST: usize = 32;
 
 /// The same path in several versions.
-type Versioned<'r> = Vec<(usize, &'r Route, Vec<&'r str>)>;
+pub(super) type Versioned<'r> = Vec<(usize, &'r Route, Vec<&'r str>)>;
 
 /// Notes on such routes.
 pub(super) fn notes(routes: &[Route], versions: Option<&Versions>) -> Vec<String> {
@@ -38,8 +39,10 @@ pub(super) fn notes(routes: &[Route], versions: Option<&Versions>) -> Vec<String
             alike.entry(shape).or_default().push((place, route, of));
         }
     }
-    let groups = alike.values().filter(|group| group.len() > 1);
-    groups.flat_map(of_group).take(MOST).collect()
+    let several = alike.values().filter(|group| group.len() > 1);
+    let own = several.flat_map(of_group);
+    let around = catch_all::notes(routes, alike.values(), segment, versions);
+    own.chain(around).take(MOST).collect()
 }
 
 /// Notes on routes for the same requests, whatever their version.
@@ -66,7 +69,8 @@ fn of_group<'r>(group: &'r Versioned<'r>) -> impl Iterator<Item = String> + 'r {
     })
 }
 
-fn enforced(route: &Route) -> impl Iterator<Item = &'static str> + '_ {
+/// The names of the policies in force there.
+pub(super) fn enforced(route: &Route) -> impl Iterator<Item = &'static str> + '_ {
     let steps = route.chain.steps.iter();
     let steps = steps.filter(|step| step.mode == Mode::Enforce);
     steps.map(|step| step.name)

@@ -163,6 +163,16 @@ impl Check {
             .chain(several.into_iter().flatten().map(|text| &**text))
     }
 
+    /// The field that asks for it.
+    pub(super) fn name(&self) -> &'static str {
+        self.test.name
+    }
+
+    /// Whether a value has to be one of its texts as they are.
+    pub(super) fn is_equality(&self) -> bool {
+        ["exact", "in"].contains(&self.test.name)
+    }
+
     /// Whether it is asked of lists.
     pub(super) fn is_of_lists(&self) -> bool {
         self.test.kinds == Kinds::LIST

@@ -28,6 +28,7 @@ mod misread;
 mod operand;
 mod test;
 mod undecidable;
+mod version;
 mod view;
 
 mod contains;
@@ -47,6 +48,7 @@ pub use self::language::{ACCESS, REQUIRE, VERSION, read_header_name};
 pub use self::operand::{Operand, Scalars, VersionFact};
 pub use self::test::{Kinds, Test};
 pub use self::undecidable::Undecidable;
+pub use self::version::VersionTest;
 pub use self::view::{PathVariables, View};
 pub use crate::body_members::{BodyAhead, BodyFault, BodyMembers, BodyPlan};
 pub use crate::claim_path::ClaimPath;
@@ -124,7 +126,7 @@ pub struct Condition {
     negation: Negation,
     doubt: Doubt,
     other_kinds: OtherKinds,
-    /// Where it stands, if it looks at header fields.
+    /// Where it stands, if it looks at header fields or the version of the request.
     place: Option<Pointer>,
 }
 
@@ -167,7 +169,8 @@ impl Condition {
         };
         fields.deny_unknown(problems);
         let mut condition = condition?;
-        if condition.header_names().next().is_some() {
+        let is_of_version = matches!(condition.operand, Operand::Version(_));
+        if is_of_version || condition.header_names().next().is_some() {
             condition.place = Some(node.pointer().clone());
         }
         Some(match negation {
@@ -213,7 +216,7 @@ impl Condition {
         operands.all(|operand| matches!(operand, Operand::Claim(..)))
     }
 
-    /// Where it stands in the document; none if it looks at no header field.
+    /// Where it stands in the document; none if it looks neither at a header field nor at the version.
     pub fn place(&self) -> Option<&Pointer> {
         self.place.as_ref()
     }
@@ -401,6 +404,12 @@ impl Language {
         let operand = operand?;
         if check.part() == Some(&operand) {
             node.report(problems, "is compared with itself");
+            return None;
+        }
+        if operand == Operand::Version(VersionFact::State)
+            && let Some(reason) = version::impossible_state(&check)
+        {
+            problems.report(&fields.pointer().member(check.name()), reason);
             return None;
         }
         Some(Condition {

@@ -43,6 +43,12 @@ pub struct Declaration {
     pub asks_for: Option<AskedCredentials>,
     /// Whether it goes by the claimants of the route.
     pub counts_claimants: bool,
+    /// Whether it counts by the version of a request.
+    pub counts_versions: bool,
+    /// What of its limits clients can evade by what they send.
+    pub evadable: Vec<EvadableLimit>,
+    /// Whether one of its limits bounds every client, whatever they send.
+    pub bounds_clients: bool,
     /// Request fields that only this filter may set. A client's own are removed on every
     /// route, whether or not the policy runs there.
     pub owned_request_headers: Vec<HeaderName>,
@@ -137,6 +143,15 @@ pub struct RedirectTarget {
     pub method: Option<&'static str>,
 }
 
+/// A limit that clients can evade by what they send, unless another bounds them.
+#[derive(Clone, Debug)]
+pub struct EvadableLimit {
+    /// Where that stands in the document by which they do.
+    pub place: Rc<str>,
+    /// How they do.
+    pub how: Rc<str>,
+}
+
 /// Whose credentials a route accepts.
 #[derive(Clone, Debug)]
 pub struct AskedCredentials {
@@ -193,6 +208,9 @@ impl Default for Declaration {
             versions: None,
             asks_for: None,
             counts_claimants: false,
+            counts_versions: false,
+            evadable: Vec::new(),
+            bounds_clients: false,
             owned_request_headers: Vec::new(),
             judged_request_headers: Vec::new(),
             conditions_on_headers: Vec::new(),

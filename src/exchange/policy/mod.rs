@@ -21,8 +21,8 @@ use portcullis_wire::preflight::Preflight;
 mod declaration;
 
 pub use self::declaration::{
-    AgeFields, AskedCredentials, ChangedRequestField, Declaration, Misfits, RedirectTarget,
-    RequestFieldChange, RoleSource, RouteCredentials,
+    AgeFields, AskedCredentials, ChangedRequestField, Declaration, EvadableLimit, Misfits,
+    RedirectTarget, RequestFieldChange, RoleSource, RouteCredentials,
 };
 
 /// One kind of policy, as the document names it.
@@ -135,12 +135,14 @@ impl Role {
 }
 
 /// On what kind of route a policy stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placement {
+#[derive(Clone, Copy, Debug)]
+pub struct Placement<'r> {
     /// In which mode the route asks for credentials; none if it asks for none.
     pub guard: Option<Mode>,
     /// Whether a policy of the route may say who calls only when all of the body has come.
     pub names_caller_late: bool,
+    /// How its requests name versions; none if they have none.
+    pub versions: Option<&'r Rc<VersionScheme>>,
 }
 
 /// What a policy may refer to while its block is read.
@@ -295,7 +297,7 @@ pub trait Policy {
     }
 
     /// Is told, while the document is compiled, on what kind of route it stands.
-    fn placed(&self, route: Placement) {
+    fn placed(&self, route: Placement<'_>) {
         let _ = route;
     }
 

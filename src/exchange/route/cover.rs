@@ -7,8 +7,18 @@ impl RequestMatcher {
     /// Whether every request that `other` is for is one that this is for. `false` where that would
     /// take long to find out.
     pub fn holds_all_of(&self, other: &Self) -> bool {
+        let versions = self.versions.is_empty()
+            || (!other.versions.is_empty()
+                && other
+                    .versions()
+                    .all(|each| self.versions().any(|own| own == each)));
+        versions && self.holds_whatever_version(other) == HeldRequests::All
+    }
+
+    /// Which requests that `other` is for are such as this is for, whatever their version. Nothing where that would
+    /// take long to find out.
+    pub fn holds_whatever_version(&self, other: &Self) -> HeldRequests {
         let hosts = self.takes_hosts_of(other);
-        let methods = self.takes_methods_of(other);
         let headers = || {
             self.headers
                 .iter()
@@ -19,13 +29,41 @@ impl RequestMatcher {
             (Some(own), None) => own.is_everything(),
             (Some(own), Some(other)) => own.holds_all_of(other),
         };
-        let versions = self.versions.is_empty()
-            || (!other.versions.is_empty()
-                && other
-                    .versions()
-                    .all(|each| self.versions().any(|own| own == each)));
-        hosts && methods && versions && path() && headers()
+        let methods = match (self.methods.is_empty(), other.methods.is_empty()) {
+            (true, _) => HeldRequests::All,
+            (false, true) => HeldRequests::SomeMethods,
+            (false, false) => {
+                let held = other.methods.iter();
+                let held = held.filter(|each| self.methods.contains(each)).count();
+                match held {
+                    0 => HeldRequests::Nothing,
+                    all if all == other.methods.len() => HeldRequests::All,
+                    _ => HeldRequests::SomeMethods,
+                }
+            }
+        };
+        match hosts && methods != HeldRequests::Nothing && path() && headers() {
+            true => methods,
+            false => HeldRequests::Nothing,
+        }
     }
+
+    /// Whether any segment may stand at that place of the path, from 0.
+    pub fn leaves_open(&self, segment: usize) -> bool {
+        let path = self.path.as_ref();
+        path.is_none_or(|path| path.is_everything() || path.leaves_open(segment))
+    }
+}
+
+/// Which requests of one route another would be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldRequests {
+    /// All.
+    All,
+    /// Those of some methods.
+    SomeMethods,
+    /// None, or it is not known.
+    Nothing,
 }
 
 impl RequestMatcher {
@@ -87,6 +125,18 @@ impl HostPattern {
 }
 
 impl PathPattern {
+    /// Whether any segment may stand at that place; `false` where that would take long to find out.
+    fn leaves_open(&self, segment: usize) -> bool {
+        match self {
+            PathPattern::Exact(_) | PathPattern::Regex { .. } => false,
+            PathPattern::Prefix(prefix) => prefix.split('/').skip(1).nth(segment).is_none(),
+            PathPattern::Template(template) => {
+                let found = template.segments.get(segment);
+                !matches!(found, Some(Segment::Literal(_)))
+            }
+        }
+    }
+
     fn is_everything(&self) -> bool {
         match self {
             PathPattern::Exact(_) | PathPattern::Template(_) => false,

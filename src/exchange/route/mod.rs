@@ -9,6 +9,7 @@ mod version;
 
 use std::rc::Rc;
 
+pub use self::cover::HeldRequests;
 pub use self::index::PathIndex;
 pub use self::lint::notes;
 pub use self::method::{read_method, stands_for_every_method, with_head};

@@ -62,6 +62,8 @@ pub struct Finishing<'r> {
     pub document: &'r Node<'r>,
     /// The names of its routes.
     pub routes: &'r [&'r str],
+    /// Whether nothing was found wrong before: what is not there has not been left out for being wrong.
+    pub is_whole: bool,
     /// Takes what an operator should know.
     pub notes: &'r mut Vec<String>,
     /// Takes what is wrong.

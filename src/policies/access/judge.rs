@@ -162,7 +162,7 @@ impl Policy for Judge {
         self.put_on(draft, Effect::Shadow)
     }
 
-    fn placed(&self, route: Placement) {
+    fn placed(&self, route: Placement<'_>) {
         if route.names_caller_late {
             self.names_caller_late.set(true);
         }
@@ -170,6 +170,9 @@ impl Policy for Judge {
             rule.usage.is_placed.set(true);
             if route.guard.is_some() {
                 rule.usage.is_guarded.set(true);
+            }
+            if let Some(scheme) = route.versions {
+                rule.usage.schemes.meet(scheme);
             }
         }
     }

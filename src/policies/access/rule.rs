@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use portcullis_document::Pointer;
-use portcullis_exchange::condition::{Condition, PathVariables};
+use portcullis_exchange::condition::{Condition, PathVariables, VersionTest};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::geo::{Asn, Country, Geo};
 use portcullis_exchange::graphql::GraphqlField;
@@ -21,6 +21,7 @@ use super::schedule::RuleSchedule;
 use super::texts::Texts;
 use super::vouched::Vouchers;
 use crate::networks::NetworkList;
+use crate::versions::VersionSchemes;
 
 /// One rule. It matches where one group of `from`, one of `to`, all conditions and its time do; a list
 /// without groups asks for nothing.
@@ -49,6 +50,8 @@ pub(super) struct RuleUsage {
     pub(super) meets_requests: Cell<bool>,
     /// Routes that ask for credentials.
     pub(super) is_guarded: Cell<bool>,
+    /// How requests of its routes name versions.
+    pub(super) schemes: VersionSchemes,
     pub(super) vouchers: Vouchers,
 }
 
@@ -235,6 +238,12 @@ impl AccessRule {
         tests.flat_map(|(test, names)| names.iter().map(move |name| (test, &**name)))
     }
 
+    /// What its conditions ask of the version of a request.
+    pub(super) fn version_tests(&self) -> impl Iterator<Item = VersionTest> {
+        let conditions = self.when.iter();
+        conditions.filter_map(|when| when.condition.version_test())
+    }
+
     /// What must be known to decide it.
     pub(super) fn need(&self) -> Need {
         let tests = self.tests().map(|test| test.values.need());
@@ -276,14 +285,60 @@ impl AccessRule {
         })
     }
 
-    /// Whether a route may take requests that it is for, as far as hosts and methods say.
+    /// What may not be meant of the share of requests for which it is in force, once its routes are known.
+    pub(super) fn share_notes(&self) -> Vec<String> {
+        let Some(share) = &self.trial.partial else {
+            return Vec::new();
+        };
+        let choice = share.choice("this rule");
+        let choice = choice.map(|choice| format!("{}/percent_by: {choice}", self.place));
+        let is_early = self.action == RuleAction::Deny && self.need() == Need::Head;
+        let (is_placed, is_guarded) = (self.usage.is_placed.get(), self.usage.is_guarded.get());
+        let why = match (is_early, is_guarded) {
+            (true, _) => {
+                "a denial by the head of a request alone is judged before it is known who calls"
+            }
+            (false, false) => "no route with it asks for credentials",
+            (false, true) => "",
+        };
+        let of_places = |test: &FieldTest| {
+            matches!(
+                test.values,
+                Values::Addresses(_)
+                    | Values::Networks(_)
+                    | Values::Countries(..)
+                    | Values::Asns(..)
+            )
+        };
+        let is_meant = share.says_key() || is_guarded && !self.tests().any(of_places);
+        let is_untrue = is_placed && share.goes_by_caller() && is_meant && !why.is_empty();
+        let by_address = is_untrue.then(|| {
+            format!(
+                "{}/{}: {why}, so that the share is of addresses; write `percent_by: address`",
+                self.place,
+                share.field_of_key()
+            )
+        });
+        choice.into_iter().chain(by_address).collect()
+    }
+
+    /// Whether a route may take requests that it is for, as far as hosts, methods and versions say.
     pub(super) fn may_meet(&self, matcher: &RequestMatcher) -> bool {
+        let versions: Vec<&str> = matcher.versions().collect();
         let meets = |test: &FieldTest| match &test.values {
             _ if test.is_negated => true,
             Values::Hosts(hosts) => matcher.meets_host(hosts),
             Values::Methods(methods) => methods.iter().any(|method| matcher.allows(method)),
+            Values::Versions(names) => {
+                let mut names = names.iter();
+                versions.is_empty() || names.any(|name| versions.contains(&&**name))
+            }
             _ => true,
         };
+        let never = |test: VersionTest| !versions.is_empty() && test.never_holds(&versions);
+        if self.version_tests().any(never) {
+            return false;
+        }
         let mut groups = self.to.iter();
         self.to.is_empty() || groups.any(|group| group.tests.iter().all(meets))
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use portcullis_document::{DidYouMean, Fields, LeftOut, Node, Pointer, Problems, Quoted};
+use portcullis_exchange::condition::VersionTest;
 use portcullis_exchange::gauges::segment;
 use portcullis_exchange::geo::Geo;
 use portcullis_exchange::policy::RoutePath;
@@ -20,7 +21,7 @@ use super::overlap;
 use super::read::{RuleContext, read_name, read_rule};
 use super::rule::{AccessRule, RuleAction};
 use crate::networks::NetworkLists;
-use crate::versions::known_versions;
+use crate::versions::VersionSchemes;
 
 /// Rules by name. One that is wrong is still known by name.
 #[derive(Debug)]
@@ -203,6 +204,36 @@ fn check_name(fields: &mut Fields<'_>, problems: &mut Problems) {
     }
 }
 
+/// Reports versions that a rule goes by and that no request on its routes has.
+fn check_versions(rule: &AccessRule, finishing: &mut Finishing<'_>) {
+    let named = rule.versions().map(|(test, name)| (&test.at, name));
+    let named: Vec<(&Pointer, &str)> = named.collect();
+    let tests: Vec<VersionTest> = rule.version_tests().collect();
+    let mut places = named.iter().map(|(at, _)| *at);
+    let Some(first) = places.next().or(tests.first().map(|test| &test.place)) else {
+        return;
+    };
+    let usage = &rule.usage;
+    let placed = usage.is_placed.get().then_some(&usage.schemes);
+    let known = match VersionSchemes::known(placed, finishing) {
+        Ok(known) => known,
+        Err(reason) => return finishing.problems.report(first, reason),
+    };
+    let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+    for (at, name) in named {
+        if !known.contains(&name) {
+            let near = DidYouMean(name, known.iter().copied());
+            let reason = format!("no version is named {}{near}", Quoted(name));
+            finishing.problems.report(at, reason);
+        }
+    }
+    for test in &tests {
+        if let Some(reason) = test.impossible(&known) {
+            finishing.problems.report(&test.place, reason);
+        }
+    }
+}
+
 impl Section for AccessRules {
     const NAME: &'static str = "access_rules";
 
@@ -250,21 +281,17 @@ impl Section for AccessRules {
         };
         let shared = self.named.iter().filter_map(|shared| shared.rule.as_ref());
         let rules = shared.chain(own.iter());
-        let versions = known_versions(finishing.document);
-        for (test, name) in rules.clone().flat_map(|rule| rule.versions()) {
-            if !versions.contains(&name) {
-                let near = DidYouMean(name, versions.iter().copied());
-                let reason = format!("no version is named {}{near}", Quoted(name));
-                finishing.problems.report(&test.at, reason);
-            }
-        }
+        rules
+            .clone()
+            .for_each(|rule| check_versions(rule, finishing));
         for rule in rules.clone() {
             finishing.notes.extend(rule.misreadings());
+            finishing.notes.extend(rule.share_notes());
             rule.check_vouchers(finishing.document, finishing.notes, finishing.problems);
         }
         for rule in rules.clone().filter(|rule| rule.usage.is_placed.get()) {
             let outside = || {
-                let why = "no route with it takes such a method on such a host, by its `match`";
+                let why = "no route with it takes such a method, host and version, by its `match`";
                 (!rule.usage.meets_requests.get()).then(|| why.to_owned())
             };
             if let Some(why) = overlap::never_matches(rule).or_else(outside) {

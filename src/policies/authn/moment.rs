@@ -1,7 +1,11 @@
 //! Points in time in a document: a day, RFC 3339, or seconds since the epoch as tokens have them.
 
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use portcullis_document::units::whole;
 use portcullis_document::{Node, Problems};
-use portcullis_wire::json::Json;
+use portcullis_wire::json::{Json, Number};
 
 /// What becomes of a fraction of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +23,21 @@ pub(crate) fn read_moment(
     advice: &str,
     problems: &mut Problems,
 ) -> Option<u32> {
-    let text = match node.json() {
-        Json::String(text) => text,
-        _ => {
-            let seconds = node.integer(problems, 0..=u64::from(u32::MAX))?;
-            return u32::try_from(seconds).ok();
-        }
+    let mistaken = match node.json() {
+        Json::Number(number) => mistaken_number(number),
+        Json::String(text) => mistaken_text(text),
+        _ => None,
     };
-    let moment = day_or_time(text, rounding).and_then(|seconds| u32::try_from(seconds).ok());
+    if let Some(mistaken) = mistaken {
+        node.report(problems, mistaken);
+        return None;
+    }
+    let moment = match node.json() {
+        Json::String(text) => day_or_time(text, rounding),
+        Json::Number(number) if !is_number_of_seconds(number) => None,
+        _ => i64::try_from(node.integer(problems, SECONDS)?).ok(),
+    };
+    let moment = moment.and_then(|seconds| u32::try_from(seconds).ok());
     if moment.is_none() {
         node.report(
             problems,
@@ -44,6 +55,100 @@ pub fn day_or_time(text: &str, rounding: Rounding) -> Option<i64> {
         10 => rfc3339([text, "T00:00:00Z"].concat().as_bytes(), rounding),
         _ => rfc3339(text.as_bytes(), rounding),
     }
+}
+
+/// What a document can write in seconds.
+const SECONDS: RangeInclusive<u64> = 0..=u32::MAX as u64;
+
+/// Before that, a number in other units is not taken for a time: the first of January 1990.
+const PLAUSIBLE: u32 = 631_152_000;
+
+fn value(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| whole(number.as_f64()?))
+}
+
+fn is_number_of_seconds(number: &Number) -> bool {
+    value(number).is_some_and(|value| SECONDS.contains(&value))
+}
+
+/// What a number was meant as that is no number of seconds, or a time that nobody means; and how to write that.
+fn mistaken_number(number: &Number) -> Option<String> {
+    let value = value(number)?;
+    // 20270131 is a second of August 1970.
+    if let Some(day) = day_of(value) {
+        return Some(format!(
+            "is in seconds since 1970, and as such {}; write the day as \"{day}\"",
+            u32::try_from(value).map(Moment).ok()?
+        ));
+    }
+    const UNITS: [(&str, u64); 3] = [
+        ("milliseconds", 1_000),
+        ("microseconds", 1_000_000),
+        ("nanoseconds", 1_000_000_000),
+    ];
+    UNITS.iter().find_map(|(unit, each)| {
+        let seconds = u32::try_from(value.checked_div(*each)?).ok()?;
+        let is_plausible = seconds >= PLAUSIBLE && !SECONDS.contains(&value);
+        is_plausible.then(|| {
+            let time = Moment(seconds);
+            format!(
+                "is in {unit}, and times are in seconds since 1970: write {seconds}, or \"{time}\""
+            )
+        })
+    })
+}
+
+/// The same of a text: a number in quotation marks.
+fn mistaken_text(text: &str) -> Option<String> {
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let seconds = text.parse().ok().filter(|_| is_number)?;
+    (seconds >= PLAUSIBLE).then(|| {
+        let time = Moment(seconds);
+        format!("seconds since 1970 are a number, without quotation marks: write {seconds}, or \"{time}\"")
+    })
+}
+
+/// The beginning of the day that a number such as 20270131 spells.
+fn day_of(value: u64) -> Option<String> {
+    let (year, month, day) = (value / 10_000, value / 100 % 100, value % 100);
+    let written = format!("{year:04}-{month:02}-{day:02}T00:00:00Z");
+    let is_there = (1970..=2106).contains(&year);
+    (is_there && rfc3339(written.as_bytes(), Rounding::Down).is_some()).then_some(written)
+}
+
+/// A time in seconds since the epoch, as RFC 3339 writes it.
+pub(crate) struct Moment(pub(crate) u32);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        let (year, month, day) = civil(days);
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let second = second % 60;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
+    }
+}
+
+/// Year, month and day, of so many days since the first of January 1970.
+pub(crate) fn civil(days: u32) -> (u32, u32, u32) {
+    // Years begin in March here, so that a leap day is the last of one; four hundred of them are an era.
+    const ERA: u32 = 146_097;
+    let days = days.saturating_add(719_468);
+    let (era, in_era) = (days / ERA, days % ERA);
+    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year + era * 400 + u32::from(month <= 2);
+    (year, month, day)
 }
 
 /// RFC 3339 §5.6, in whole seconds; a leap second is none.
@@ -189,6 +294,42 @@ mod tests {
             "2026-0\u{e9}-1T00:00:00Z",
         ] {
             assert_eq!(rfc3339(text.as_bytes(), Rounding::Up), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_meant_as_a_time_is_told() {
+        let told = |text: &str| {
+            let json = Json::parse(text.as_bytes(), 2).unwrap();
+            let mut problems = Problems::default();
+            let read = read_moment(&Node::root(&json), Rounding::Down, "", &mut problems);
+            match problems.into_result(read) {
+                Ok(seconds) => panic!("{text}: {seconds}"),
+                Err(error) => error.to_string(),
+            }
+        };
+        for (written, cure) in [
+            (
+                "1795957200000",
+                "is in milliseconds, and times are in seconds since 1970: write 1795957200, or \"2026-11-29T13:00:00Z\"",
+            ),
+            ("1795957200000000", "is in microseconds"),
+            ("1795957200000000000", "is in nanoseconds"),
+            (
+                "20270131",
+                "as such 1970-08-23T14:35:31Z; write the day as \"2027-01-31T00:00:00Z\"",
+            ),
+            (
+                "\"1795957200\"",
+                "without quotation marks: write 1795957200, or \"2026-11-29T13:00:00Z\"",
+            ),
+            ("5000000000", "must be a time from 1970 to 2106"),
+            ("-1", "must be a time from 1970 to 2106"),
+            ("1.5", "must be a time from 1970 to 2106"),
+            ("\"\"", "must be a time from 1970 to 2106"),
+        ] {
+            let found = told(written);
+            assert!(found.contains(cure), "{written}: {found}");
         }
     }
 }

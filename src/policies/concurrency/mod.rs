@@ -227,9 +227,12 @@ impl Policy for Concurrency {
     }
 
     fn declares(&self) -> Declaration {
+        let key = format!("{}/key", self.pointer);
         Declaration {
             counted_request_headers: self.key.header_names().cloned().collect(),
             counts_claimants: self.key.has_claimed_subject(),
+            counts_versions: self.key.kinds().contains(&"version"),
+            evadable: self.key.evasion(self.missing, &key).into_iter().collect(),
             minds_end: true,
             ..Declaration::default()
         }

@@ -51,7 +51,7 @@ impl Section for Apis {
         let mut versions = Vec::new();
         for (name, node) in &entries {
             if let Some(node) = node.member(Versions::NAME) {
-                let scheme = read_scheme(&node, reading.problems)?;
+                let scheme = read_scheme(&node, reading.notes, reading.problems)?;
                 versions.push((Box::from(*name), Rc::new(scheme)));
             }
         }

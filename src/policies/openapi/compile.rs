@@ -54,7 +54,7 @@ pub(super) fn compile(
     }
     let api = fields.required("api", context.problems);
     let written = api.as_ref().and_then(|node| node.json().as_str());
-    let settings = RouteSettings::read(fields, context.inspection, context.problems);
+    let settings = RouteSettings::read(fields, context.inspection, context.notes, context.problems);
     let api = api.and_then(|node| {
         let name = node.non_empty(context.problems)?;
         let apis = context.sections.get::<Apis>();
@@ -213,6 +213,7 @@ impl<'d> RouteSettings<'d> {
     fn read(
         fields: &mut Fields<'d>,
         inspection: Inspection,
+        notes: &mut Vec<String>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let base = fields.or_default("base_path", String::new(), problems, read_base);
@@ -250,7 +251,7 @@ impl<'d> RouteSettings<'d> {
         let deprecated = fields.optional("deprecated");
         let deprecated = match deprecated {
             None => Some((Lifecycle::default(), UpstreamFields::Replace)),
-            Some(node) => read_deprecated(&node, problems),
+            Some(node) => read_deprecated(&node, notes, problems),
         };
         let (lifecycle, upstream) = deprecated?;
         Some(Self {
@@ -304,6 +305,7 @@ fn read_base(node: &Node<'_>, problems: &mut Problems) -> Option<String> {
 /// `deprecated: { deprecated, sunset, guide, … }`: what is told of operations that the API calls deprecated.
 fn read_deprecated(
     node: &Node<'_>,
+    notes: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Option<(Lifecycle, UpstreamFields)> {
     let mut fields = node.object(problems, "{\"deprecated\": \"2026-11-30\"}")?;
@@ -313,7 +315,7 @@ fn read_deprecated(
         problems,
         read_upstream,
     );
-    let lifecycle = read_lifecycle(&mut fields, None, false, problems);
+    let lifecycle = read_lifecycle(&mut fields, None, false, notes, problems);
     fields.deny_unknown(problems);
     Some((lifecycle?, upstream?))
 }

@@ -18,6 +18,8 @@ pub struct LimitDelay {
     pub max: Duration,
     /// How many of one key wait at once.
     pub queue: u64,
+    /// Whether the document says how many.
+    says_queue: bool,
 }
 
 /// The shortest wait that ticks can tell.
@@ -46,12 +48,17 @@ impl LimitDelay {
         let max = fields
             .required("max", problems)
             .and_then(|node| read_max(&node, problems));
+        let says_queue = fields.optional("queue").is_some();
         let queue = fields.or_default("queue", USUAL_QUEUE, problems, |node, problems| {
             node.integer(problems, 1..=LONGEST_QUEUE)
         });
         fields.deny_unknown(problems);
         let (max, queue) = (max?, queue?);
-        Some(Some(Self { max, queue }))
+        Some(Some(Self {
+            max,
+            queue,
+            says_queue,
+        }))
     }
 
     /// What an operator should know of it.
@@ -59,6 +66,48 @@ impl LimitDelay {
         (self.max > LONG).then_some(
             "many clients and proxies give up after 15 seconds; what waits longer is lost work",
         )
+    }
+
+    /// Which of `max` and `queue` says nothing beside the other, with its field, where turns come up as often as these
+    /// rules say. Bounds that are near to each other are both meant.
+    pub(super) fn one_bound<'r>(
+        &self,
+        rules: impl Iterator<Item = &'r LimitAlgorithm>,
+    ) -> Option<(&'static str, String)> {
+        const FAR: u64 = 2;
+        let turns = rules.filter_map(|rule| rule.period().checked_div(rule.quota()));
+        let turns: Vec<u64> = turns.collect();
+        let (quickest, slowest) = (*turns.iter().min()?, *turns.iter().max()?);
+        let max = nanoseconds(self.max);
+        let queue = |turn: u64| turn.saturating_mul(self.queue);
+        let (max_text, queue_text) = (plain(max), self.queue);
+        if quickest > max.saturating_mul(FAR) {
+            return Some((
+                "on_limit/delay/max",
+                format!(
+                    "a turn comes up every {}, so that hardly any request gets one within {max_text}; make `max` longer, or leave `on_limit` out",
+                    plain(quickest)
+                ),
+            ));
+        }
+        if queue(slowest).saturating_mul(FAR) < max {
+            return Some((
+                "on_limit/delay/max",
+                format!(
+                    "`queue` bounds the wait, and not this: {queue_text} that wait are through in {}, so that none waits for {max_text}; make `queue` larger, or `max` shorter",
+                    plain(queue(slowest))
+                ),
+            ));
+        }
+        (self.says_queue && queue(quickest) > max.saturating_mul(FAR)).then(|| {
+            let most = max.checked_div(quickest).unwrap_or(self.queue);
+            (
+                "on_limit/delay/queue",
+                format!(
+                    "`max` bounds who waits, and not this: no more than {most} get their turn within {max_text}, so that {queue_text} never wait; make `max` longer, or `queue` smaller"
+                ),
+            )
+        })
     }
 
     /// A rule whose requests wait; none, once that has been reported, if it cannot say when.
@@ -101,6 +150,19 @@ impl LimitDelay {
         problems.report(&fields.pointer().member(field), text);
         false
     }
+}
+
+/// So many nanoseconds for people, who want no more than three or four digits.
+fn plain(nanoseconds: u64) -> String {
+    let whole = Duration::from_nanos(nanoseconds);
+    let cut = match nanoseconds {
+        0..1_000_000 => Duration::from_micros(nanoseconds.div_ceil(1000)),
+        1_000_000..10_000_000_000 => {
+            Duration::from_millis(u64::try_from(whole.as_millis()).unwrap_or(u64::MAX))
+        }
+        _ => Duration::from_secs(whole.as_secs()),
+    };
+    format!("{cut:?}")
 }
 
 fn read_max(node: &Node<'_>, problems: &mut Problems) -> Option<Duration> {

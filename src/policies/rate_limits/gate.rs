@@ -118,16 +118,16 @@ impl Policy for Gate {
     }
 
     fn declares(&self) -> Declaration {
-        let mut limits = self.enforced.iter().chain(&self.shadow);
+        let limits = || self.enforced.iter().chain(&self.shadow);
+        let mut enforced = self.enforced.iter();
         Declaration {
-            counted_request_headers: self
-                .enforced
-                .iter()
-                .chain(&self.shadow)
+            counted_request_headers: limits()
                 .flat_map(|applied| applied.limit.key.header_names())
                 .cloned()
                 .collect(),
-            counts_claimants: limits.any(|applied| applied.limit.key.has_claimed_subject()),
+            counts_claimants: limits().any(|each| each.limit.key.has_claimed_subject()),
+            evadable: limits().flat_map(|each| each.limit.evasions()).collect(),
+            bounds_clients: enforced.any(|each| each.limit.bounds_clients()),
             minds_end_if_asked: self.enforced.iter().any(RouteLimit::delays),
             draws: self.enforced.iter().any(|each| each.limit.rollout.draws()),
             ..Declaration::default()
@@ -163,9 +163,9 @@ impl Policy for Gate {
         }
     }
 
-    fn placed(&self, route: Placement) {
+    fn placed(&self, route: Placement<'_>) {
         for applied in self.enforced.iter().chain(&self.shadow) {
-            applied.limit.usage.placed(route.guard);
+            applied.limit.usage.placed(&route);
         }
     }
 }

@@ -100,6 +100,7 @@ impl Global {
         elsewhere.is_empty().then_some(())?;
         let mut written = Written::at(fields);
         written.identity = (key.stage() == Stage::Identity).then_some("key");
+        written.key_of_version = key.place_of_version(&fields.pointer().member("key"));
         written
             .remarks
             .extend(rollout.remarks(&key, key.stage(), false));
@@ -153,8 +154,8 @@ impl Global {
 }
 
 impl Policy for Global {
-    fn placed(&self, route: Placement) {
-        self.usage.placed(route.guard);
+    fn placed(&self, route: Placement<'_>) {
+        self.usage.placed(&route);
     }
 
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
@@ -182,8 +183,12 @@ impl Policy for Global {
     }
 
     fn declares(&self) -> Declaration {
+        let key = format!("{}/key", self.pointer);
+        let evasion = self.key.evasion(self.missing, &key);
         let mut declared = Declaration {
             counts_claimants: self.key.has_claimed_subject(),
+            bounds_clients: evasion.is_none() && self.rollout.is_for_all(),
+            evadable: evasion.into_iter().collect(),
             draws: self.rollout.draws(),
             ..Declaration::default()
         };

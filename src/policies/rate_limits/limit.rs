@@ -15,9 +15,9 @@ use super::spend::OnError;
 use super::table::CounterStore;
 use super::tier::{Tier, TierDraft, TierWhen, repeated};
 use super::usage::{Usage, Usages, Written};
-use portcullis_document::{Fields, Node, Problems};
+use portcullis_document::{Fields, Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::policy::Stage;
+use portcullis_exchange::policy::{EvadableLimit, Stage};
 use portcullis_exchange::refusal::Detail;
 
 /// A limit, ready to ask.
@@ -196,6 +196,9 @@ impl Limit {
         let mut written = Written::at(fields);
         written.usage = Rc::clone(&self.usage);
         written.needs_refusals = self.charged == ChargedOn::Refusal;
+        written.key_of_version = self.key.place_of_version(&fields.pointer().member("key"));
+        let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
+        written.version_tests = conditions.filter_map(TierWhen::version_test).collect();
         written.identity = match (self.key.stage(), self.stage()) {
             (Stage::Identity, _) => Some("key"),
             (_, Stage::Identity) => Some("tiers"),
@@ -206,6 +209,11 @@ impl Limit {
         }
         if let Some(remark) = self.delay.as_ref().and_then(LimitDelay::remark) {
             written.remarks.push(("on_limit", remark.into()));
+        }
+        let rules = self.tables().map(CounterStore::rule);
+        let one_bound = self.delay.as_ref().and_then(|delay| delay.one_bound(rules));
+        if let Some((field, text)) = one_bound {
+            written.remarks.push((field, text.into()));
         }
         let is_lockout = self.charged.is_lockout();
         let remarks = self.rollout.remarks(&self.key, self.stage(), is_lockout);
@@ -271,6 +279,39 @@ impl Limit {
     pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
         let conditions = self.tiers.iter().filter_map(|tier| tier.when.as_ref());
         conditions.flat_map(|when| when.roles()).map(|role| &**role)
+    }
+
+    /// How clients can evade it. A limit on failures is on whom they guess at, which they do choose.
+    pub(super) fn evasions(&self) -> impl Iterator<Item = EvadableLimit> {
+        let key = format!("{}/key", self.pointer);
+        let by_key = self.key.evasion(self.missing, &key);
+        let by_key = by_key.filter(|_| !self.charged.is_lockout());
+        let usual = self.tiers.last().and_then(|tier| tier.table.as_ref());
+        let is_wider = move |tier: &Tier| match (&tier.table, usual) {
+            (None, _) => true,
+            (Some(table), Some(usual)) => table.rule().is_wider_than(usual.rule()),
+            (Some(_), None) => false,
+        };
+        let tiers = self.tiers.iter().enumerate();
+        let by_tier = tiers.filter(move |(_, tier)| is_wider(tier));
+        let by_tier = by_tier.filter_map(|(at, tier)| {
+            let header = tier.when.as_ref()?.header()?;
+            Some(EvadableLimit {
+                place: format!("{}/tiers/{at}/when", self.pointer).into(),
+                how: format!(
+                    "clients choose the header field {}, and with it a tier that lets more pass",
+                    Quoted(header.as_str())
+                )
+                .into(),
+            })
+        });
+        by_key.into_iter().chain(by_tier)
+    }
+
+    /// Whether it bounds every client, whatever they send.
+    pub(super) fn bounds_clients(&self) -> bool {
+        let is_bound = self.rollout.is_for_all() && !self.charged.is_lockout();
+        is_bound && self.evasions().next().is_none()
     }
 
     /// The tier of a caller, by its place.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::key::Key;
 use super::ledger::LimitResults;
-use portcullis_document::{Fields, Problems, Quoted};
+use portcullis_document::{Fields, Problems};
 use portcullis_exchange::enforcement::Mode;
 use portcullis_exchange::exchange::Exchange;
 use portcullis_exchange::gauges::{Gauges, segment};
@@ -24,8 +24,6 @@ pub(super) struct LimitRollout {
     share: Option<LimitShare>,
     /// Whether `mode` is written.
     says_mode: bool,
-    /// Whether `percent_by` is written.
-    says_key: bool,
 }
 
 /// A share of requests, neither all nor none.
@@ -53,7 +51,6 @@ impl LimitRollout {
         problems: &mut Problems,
     ) -> Option<Self> {
         let says_mode = fields.optional("mode").is_some();
-        let says_key = fields.optional("percent_by").is_some();
         let Rollout { mode, partial } = Rollout::read(fields, Mode::Enforce, problems)?;
         let share = partial.map(|partial| LimitShare {
             partial,
@@ -64,7 +61,6 @@ impl LimitRollout {
             mode,
             share,
             says_mode,
-            says_key,
         })
     }
 
@@ -124,25 +120,16 @@ impl LimitRollout {
                 .collect();
         };
         let mut remarks: Vec<Remark> = Vec::new();
-        if let Some(header) = share.partial.header() {
-            let header = Quoted(header.as_str());
-            let text = format!(
-                "clients choose the header field {header}, and with it whether this limit is in force for them; go by `caller` once that matters"
-            );
+        if let Some(text) = share.partial.choice("this limit") {
             remarks.push(("percent_by", text.into()));
         }
         let of_places = ["client_address", "network", "country", "asn"];
         let mut kinds = key.kinds().into_iter();
         let goes_by_address = key.is_empty() || kinds.any(|kind| of_places.contains(&kind));
-        let is_meant = self.says_key || !goes_by_address;
+        let is_meant = share.partial.says_key() || !goes_by_address;
         if share.partial.goes_by_caller() && stage == Stage::Arrival && is_meant {
             let text = "this limit is asked before it is known who calls, so that the share is of addresses; write `address`, or go by a header";
-            let field = if self.says_key {
-                "percent_by"
-            } else {
-                "percent"
-            };
-            remarks.push((field, text.into()));
+            remarks.push((share.partial.field_of_key(), text.into()));
         }
         if share.partial.draws() && is_lockout {
             let text = "each attempt is drawn for itself, so that who guesses is locked out of a share of the attempts alone; go by `address`";

@@ -154,7 +154,7 @@ impl Section for SharedLimits {
 
     /// Reports what can never do what it says.
     fn finish(&self, finishing: &mut Finishing<'_>) {
-        self.usages.check(finishing.problems, finishing.notes);
+        self.usages.check(finishing);
     }
 
     /// What each limit takes up in the proxy, and what has been counted.

@@ -8,11 +8,12 @@ use crate::authn::roles::read_role;
 use portcullis_document::{Node, Problems};
 use portcullis_exchange::condition::{
     ClaimPath, Condition, Kinds, Language, Operand, OperandField, OtherKinds, Scalars, Undecidable,
-    VERSION, View, needs_one_of,
+    VERSION, VersionTest, View, needs_one_of,
 };
 use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::Principal;
 use portcullis_exchange::route::read_header_name;
+use portcullis_wire::headers::HeaderName;
 
 /// Numbers, and for whom they are.
 #[derive(Debug)]
@@ -155,6 +156,22 @@ impl TierWhen {
         match self {
             Self::Role(roles, _) => roles,
             Self::Condition(_) | Self::Network(..) => &[],
+        }
+    }
+
+    /// The header field by which it is told, if it is one.
+    pub(super) fn header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Condition(when) => when.operand().header(),
+            Self::Role(..) | Self::Network(..) => None,
+        }
+    }
+
+    /// What it asks of the version of a request.
+    pub(super) fn version_test(&self) -> Option<VersionTest> {
+        match self {
+            Self::Condition(when) => when.version_test(),
+            Self::Role(..) | Self::Network(..) => None,
         }
     }
 

@@ -4,8 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::share::Remark;
-use portcullis_document::{Fields, Pointer, Problems};
+use crate::versions::VersionSchemes;
+use portcullis_document::{Fields, Pointer};
+use portcullis_exchange::condition::VersionTest;
 use portcullis_exchange::enforcement::Mode;
+use portcullis_exchange::policy::Placement;
+use portcullis_exchange::section::Finishing;
 
 /// On what kinds of routes one limit stands.
 #[derive(Debug, Default)]
@@ -15,13 +19,18 @@ pub(super) struct Usage {
     guarded: Cell<bool>,
     /// Of these, such as refuse bad ones.
     refusing: Cell<bool>,
+    /// How requests of these routes name versions.
+    schemes: VersionSchemes,
 }
 
 impl Usage {
-    /// Notes a route that asks for credentials in that mode, or for none.
-    pub(super) fn placed(&self, guard: Option<Mode>) {
+    /// Notes a route that it stands on.
+    pub(super) fn placed(&self, route: &Placement<'_>) {
         self.is_used.set(true);
-        if let Some(mode) = guard {
+        if let Some(scheme) = route.versions {
+            self.schemes.meet(scheme);
+        }
+        if let Some(mode) = route.guard {
             self.guarded.set(true);
             if mode == Mode::Enforce {
                 self.refusing.set(true);
@@ -39,6 +48,10 @@ pub(super) struct Written {
     pub(super) identity: Option<&'static str>,
     /// Whether only refused credentials are charged.
     pub(super) needs_refusals: bool,
+    /// Where the key names the version of the request, if it does.
+    pub(super) key_of_version: Option<Pointer>,
+    /// What conditions of tiers ask of the version.
+    pub(super) version_tests: Vec<VersionTest>,
     /// What may not be what was meant, each with its field.
     pub(super) remarks: Vec<Remark>,
 }
@@ -50,7 +63,35 @@ impl Written {
             place: fields.pointer().clone(),
             identity: None,
             needs_refusals: false,
+            key_of_version: None,
+            version_tests: Vec::new(),
             remarks: Vec::new(),
+        }
+    }
+}
+
+impl Written {
+    /// Reports versions that it goes by and that no request on its routes has.
+    fn check_versions(&self, finishing: &mut Finishing<'_>) {
+        let tests = self.version_tests.iter();
+        let mut places = self
+            .key_of_version
+            .iter()
+            .chain(tests.map(|test| &test.place));
+        let Some(first) = places.next() else {
+            return;
+        };
+        let placed = Some(&self.usage.schemes).filter(|_| self.usage.is_used.get());
+        let known = VersionSchemes::known(placed, finishing);
+        let known = match known {
+            Ok(known) => known,
+            Err(reason) => return finishing.problems.report(first, reason),
+        };
+        let known: Vec<&str> = known.iter().map(|name| &**name).collect();
+        for test in &self.version_tests {
+            if let Some(reason) = test.impossible(&known) {
+                finishing.problems.report(&test.place, reason);
+            }
         }
     }
 }
@@ -76,21 +117,27 @@ impl Usages {
     }
 
     /// Reports what can never do what it says, when all routes are known.
-    pub(super) fn check(&self, problems: &mut Problems, notes: &mut Vec<String>) {
+    pub(super) fn check(&self, finishing: &mut Finishing<'_>) {
         let Ok(written) = self.written.try_borrow() else {
             return;
         };
         if self.is_incomplete.get() {
             return;
         }
-        for Written {
-            usage,
-            place,
-            identity,
-            needs_refusals,
-            remarks,
-        } in &*written
-        {
+        for limit in &*written {
+            limit.check_versions(finishing);
+            let Finishing {
+                notes, problems, ..
+            } = finishing;
+            let Written {
+                usage,
+                place,
+                identity,
+                needs_refusals,
+                key_of_version: _,
+                version_tests: _,
+                remarks,
+            } = limit;
             if !usage.is_used.get() {
                 notes.push(format!("{place}: no route has this limit"));
                 continue;

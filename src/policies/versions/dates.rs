@@ -1,5 +1,7 @@
 //! Dates of a lifecycle, as clients are told of them.
 
+use crate::authn::moment::civil;
+
 /// RFC 9110 §5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) fn http_date(seconds: u32) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -20,25 +22,6 @@ pub(super) fn http_date(seconds: u32) -> String {
         second / 60 % 60,
         second % 60
     )
-}
-
-/// Year, month and day, of so many days since the first of January 1970.
-fn civil(days: u32) -> (u32, u32, u32) {
-    // Years begin in March here, so that a leap day is the last of one; four hundred of them are an era.
-    const ERA: u32 = 146_097;
-    let days = days.saturating_add(719_468);
-    let (era, in_era) = (days / ERA, days % ERA);
-    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
-    let in_year = in_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year + era * 400 + u32::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use portcullis_wire::headers::{HeaderName, HeaderValue};
 use portcullis_wire::json::quoted;
 
 use super::dates::http_date;
-use crate::authn::moment::{Rounding, read_moment};
+use crate::authn::moment::{Moment, Rounding, read_moment};
 
 /// Names of the fields that tell of it: RFC 9745, RFC 8594, RFC 8288.
 pub(super) const DEPRECATION: &str = "deprecation";
@@ -19,6 +19,9 @@ pub(super) const LINK: &str = "link";
 
 /// The relations of links: RFC 9745 §3, RFC 8594 §6, RFC 5829 §3.4.
 pub(super) const RELATIONS: [&str; 3] = ["deprecation", "sunset", "successor-version"];
+
+/// How an address begins that is followed without TLS.
+const IN_CLEAR: &str = "http://";
 
 /// The most windows of one version.
 const MOST_WINDOWS: usize = 64;
@@ -35,6 +38,7 @@ pub(crate) fn read_lifecycle(
     fields: &mut Fields<'_>,
     successor: Option<&str>,
     is_removed: bool,
+    notes: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Option<Lifecycle> {
     let mut read = |name: &'static str, problems: &mut Problems| {
@@ -54,7 +58,14 @@ pub(crate) fn read_lifecycle(
     });
     let mut read = |name: &'static str, problems: &mut Problems| {
         fields.or_default(name, None, problems, |node, problems| {
-            read_link(node, problems).map(Some)
+            let link = read_link(node, problems)?;
+            if link.starts_with(IN_CLEAR) {
+                notes.push(format!(
+                    "{}: clients and people follow it, and whoever is on the way of http:// decides where that leads; write https://",
+                    node.pointer()
+                ));
+            }
+            Some(Some(link))
         })
     };
     let guide = read("guide", problems);
@@ -100,15 +111,31 @@ fn check_order(
         return Some(());
     }
     // Of two at once only one could be meant.
-    let meets = |at: usize, window: &Brownout| {
+    let met = |at: usize, window: &Brownout| {
         let mut before = brownouts.iter().take(at);
-        before.any(|other| window.from < other.until && other.from < window.until)
+        before.position(|other| window.from < other.until && other.from < window.until)
     };
     let mut places = brownouts.iter().enumerate();
-    if let Some((place, _)) = places.find(|(at, window)| meets(*at, window)) {
+    let overlap = places.find_map(|(at, window)| Some((at, met(at, window)?)));
+    if let Some((place, other)) = overlap
+        && let Some(Brownout { from, until, .. }) = brownouts.get(other)
+    {
         problems.report(
             &at.member("brownouts").item(place),
-            "overlaps a window before it; write windows that do not meet",
+            format_args!(
+                "overlaps the window at {}, from {} until {}; let one end before the other begins, or make one of them",
+                at.member("brownouts").item(other),
+                Moment(*from),
+                Moment(*until),
+            ),
+        );
+        return None;
+    }
+    let early = |each: &Brownout| deprecated.is_some_and(|deprecated| each.from < deprecated);
+    if let Some(early) = brownouts.iter().position(early) {
+        problems.report(
+            &at.member("brownouts").item(early),
+            "begins before `deprecated`: clients would be refused what they have not been told to leave; begin it later, or deprecate the version earlier",
         );
         return None;
     }
@@ -158,7 +185,7 @@ fn read_link(node: &Node<'_>, problems: &mut Problems) -> Option<Box<str>> {
     let is_plain = text
         .bytes()
         .all(|b| b.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&b));
-    let begins = ["https://", "http://"].iter().any(|scheme| {
+    let begins = ["https://", IN_CLEAR].iter().any(|scheme| {
         text.strip_prefix(scheme)
             .is_some_and(|rest| !rest.is_empty())
     });

@@ -5,9 +5,11 @@
 //! is such a version, and, when it is known who calls, whether it is switched off for a while.
 
 mod dates;
+mod known;
 mod lifecycle;
 mod links;
 mod read;
+mod schemes;
 mod section;
 
 use std::rc::Rc;
@@ -31,8 +33,9 @@ use self::links::OwnFields;
 pub(crate) use self::lifecycle::read_lifecycle;
 pub(crate) use self::links::{UpstreamFields, read_upstream};
 pub(crate) use self::read::read_scheme;
+pub(crate) use self::schemes::VersionSchemes;
+pub use self::section::Versions;
 pub(crate) use self::section::show;
-pub use self::section::{Versions, known_versions};
 
 /// `versions: { mode }`.
 pub(super) const KIND: PolicyKind = PolicyKind {

@@ -1,14 +1,12 @@
 //! Reads `versions`.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::HAS_TRAFFIC;
 use portcullis_document::LeftOut;
-use portcullis_document::{DidYouMean, Fields, Node, Problems, Quoted};
+use portcullis_document::{Node, Problems, Quoted};
 use portcullis_exchange::enforcement::Mode;
-use portcullis_exchange::gauges::segment;
-use portcullis_exchange::lifecycle::{ApiVersion, Lifecycle, VersionCounts};
+use portcullis_exchange::lifecycle::{ApiVersion, VersionCounts};
 use portcullis_exchange::refusal::Reason;
 use portcullis_exchange::route::read_header_name;
 use portcullis_exchange::versions::{
@@ -17,13 +15,9 @@ use portcullis_exchange::versions::{
 use portcullis_wire::budget::Share;
 use portcullis_wire::headers::is_token_byte;
 
-use super::lifecycle::read_lifecycle;
+use super::known::{read_known, read_usual};
 use super::links::read_upstream;
 
-/// The most versions of one document or API.
-const MOST_VERSIONS: usize = 64;
-/// The longest name of one.
-const LONGEST_NAME: usize = 64;
 /// The most places in which requests may name one.
 const MOST_PLACES: usize = 8;
 /// The last segment of a path that may be one.
@@ -32,16 +26,12 @@ const LAST_SEGMENT: u64 = 8;
 /// The fields of a place, of which it has one.
 const FIELDS: [&str; 4] = ["path_segment", "header", "query", "accept"];
 
-/// A version as it is written.
-struct WrittenVersion<'d> {
-    name: &'d str,
-    pointer: String,
-    lifecycle: Lifecycle,
-    successor: Option<Node<'d>>,
-}
-
 /// Reads how requests name versions, and which there are.
-pub(crate) fn read_scheme(node: &Node<'_>, problems: &mut Problems) -> Option<VersionScheme> {
+pub(crate) fn read_scheme(
+    node: &Node<'_>,
+    notes: &mut Vec<String>,
+    problems: &mut Problems,
+) -> Option<VersionScheme> {
     if !HAS_TRAFFIC {
         node.report(problems, LeftOut::TRAFFIC);
         return None;
@@ -69,11 +59,11 @@ pub(crate) fn read_scheme(node: &Node<'_>, problems: &mut Problems) -> Option<Ve
         read_upstream,
     );
     let known = fields.required("known", problems);
-    let known = known.and_then(|node| read_known(&node, form, problems));
+    let known = known.and_then(|node| read_known(&node, form, notes, problems));
     let usual = fields.optional("default");
     let usual = match (&usual, &known) {
         (None, _) => Some(None),
-        (Some(node), Some(known)) => read_usual(node, known, problems).map(Some),
+        (Some(node), Some(known)) => read_usual(node, known, notes, problems).map(Some),
         (Some(_), None) => None,
     };
     fields.deny_unknown(problems);
@@ -236,205 +226,4 @@ fn read_accept(node: &Node<'_>, problems: &mut Problems) -> Option<VersionPlace>
         }
         (None, None) => None,
     }
-}
-
-fn read_known<'d>(
-    node: &Node<'d>,
-    form: Option<VersionForm>,
-    problems: &mut Problems,
-) -> Option<Vec<WrittenVersion<'d>>> {
-    let members = node.members(problems)?;
-    if members.is_empty() || members.len() > MOST_VERSIONS {
-        node.report(
-            problems,
-            format_args!("must have from 1 to {MOST_VERSIONS} versions"),
-        );
-        return None;
-    }
-    let names: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
-    let mut shown = BTreeSet::new();
-    let mut folded = BTreeSet::new();
-    let mut known = Vec::new();
-    for (name, node) in &members {
-        let is_good = check_name(name, node, form, problems);
-        if !shown.insert(segment(name)) || !folded.insert(name.to_ascii_lowercase()) {
-            node.report(
-                problems,
-                "another version has the same name but for case and punctuation, and metrics could not tell them apart",
-            );
-        }
-        let read = read_version(name, node, &names, problems);
-        known.push(read.filter(|_| is_good));
-    }
-    let known = known.into_iter().collect::<Option<Vec<_>>>()?;
-    check_successors(&known, problems)?;
-    if known.iter().all(|version| version.lifecycle.is_removed) {
-        node.report(
-            problems,
-            "has no version that is not removed, so every request would be refused",
-        );
-        return None;
-    }
-    Some(known)
-}
-
-fn check_name(
-    name: &str,
-    node: &Node<'_>,
-    form: Option<VersionForm>,
-    problems: &mut Problems,
-) -> bool {
-    // Of a wrong format that has been reported.
-    let Some(form) = form else { return false };
-    let fits = form.fits(name) && name.len() <= LONGEST_NAME;
-    if !fits {
-        node.report(
-            problems,
-            format_args!(
-                "is no version of the `format`: one is called such as {}",
-                Quoted(form.example())
-            ),
-        );
-    }
-    if fits && name.starts_with('V') {
-        node.report(problems, "must begin with a small \"v\"");
-        return false;
-    }
-    fits
-}
-
-fn read_version<'d>(
-    name: &'d str,
-    node: &Node<'d>,
-    names: &[&'d str],
-    problems: &mut Problems,
-) -> Option<WrittenVersion<'d>> {
-    let mut fields = node.fields(problems)?;
-    let is_removed = fields.or_default("removed", false, problems, |node, problems| {
-        let is_removed = node.boolean(problems)?;
-        if !is_removed {
-            node.report(problems, "says nothing; leave it out");
-        }
-        Some(is_removed)
-    });
-    let successor = fields.optional("successor");
-    let named = match &successor {
-        None => Some(None),
-        Some(node) => read_successor(node, name, names, problems).map(Some),
-    };
-    let lifecycle = read_lifecycle(
-        &mut fields,
-        named.flatten(),
-        is_removed.unwrap_or(false),
-        problems,
-    );
-    let usage = check_removed(&fields, is_removed, lifecycle.as_ref(), problems);
-    fields.deny_unknown(problems);
-    named?;
-    usage?;
-    Some(WrittenVersion {
-        name,
-        pointer: node.pointer().to_string(),
-        lifecycle: lifecycle?,
-        successor,
-    })
-}
-
-/// What is gone is switched off all the time.
-fn check_removed(
-    fields: &Fields<'_>,
-    is_removed: Option<bool>,
-    lifecycle: Option<&Lifecycle>,
-    problems: &mut Problems,
-) -> Option<()> {
-    if is_removed? && !lifecycle?.brownouts.is_empty() {
-        problems.report(
-            &fields.pointer().member("brownouts"),
-            "says nothing of a version that is `removed`; remove one of them",
-        );
-        return None;
-    }
-    Some(())
-}
-
-fn read_successor<'d>(
-    node: &Node<'d>,
-    own: &str,
-    names: &[&'d str],
-    problems: &mut Problems,
-) -> Option<&'d str> {
-    let name = node.non_empty(problems)?;
-    if name == own {
-        node.report(problems, "is the version itself");
-        return None;
-    }
-    if !names.contains(&name) {
-        let near = DidYouMean(name, names.iter().copied());
-        node.report(
-            problems,
-            format_args!("no version is named {}{near}", Quoted(name)),
-        );
-        return None;
-    }
-    Some(name)
-}
-
-/// A successor that is no more itself is no place to go to.
-fn check_successors(known: &[WrittenVersion<'_>], problems: &mut Problems) -> Option<()> {
-    let mut good = Some(());
-    for version in known {
-        let Some(node) = &version.successor else {
-            continue;
-        };
-        let successor = known
-            .iter()
-            .find(|each| node.json().as_str() == Some(each.name));
-        let Some(successor) = successor else { continue };
-        let (own, other) = (&version.lifecycle, &successor.lifecycle);
-        let ends_first = match (own.sunset, other.sunset) {
-            (Some(own), Some(other)) => other <= own,
-            (None, Some(_)) => !own.is_removed,
-            (_, None) => false,
-        };
-        if other.is_removed || ends_first {
-            node.report(
-                problems,
-                format_args!(
-                    "{} is no more before {} is; name one that stays",
-                    Quoted(successor.name),
-                    Quoted(version.name)
-                ),
-            );
-            good = None;
-        }
-    }
-    good
-}
-
-fn read_usual(
-    node: &Node<'_>,
-    known: &[WrittenVersion<'_>],
-    problems: &mut Problems,
-) -> Option<usize> {
-    let name = node.non_empty(problems)?;
-    let place = known.iter().position(|version| version.name == name);
-    let Some((place, version)) = place.and_then(|place| Some((place, known.get(place)?))) else {
-        let near = DidYouMean(name, known.iter().map(|version| version.name));
-        node.report(
-            problems,
-            format_args!("no version is named {}{near}", Quoted(name)),
-        );
-        return None;
-    };
-    if version.lifecycle.is_removed {
-        node.report(
-            problems,
-            format_args!(
-                "{} is `removed`: every client that names no version would be refused; name one that is there, or leave `default` out",
-                Quoted(name)
-            ),
-        );
-        return None;
-    }
-    Some(place)
 }

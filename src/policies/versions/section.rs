@@ -7,7 +7,6 @@ use portcullis_exchange::gauges::{Aggregation, Gauges, segment};
 use portcullis_exchange::lifecycle::VersionCounts;
 use portcullis_exchange::section::{Reading, Registry, Section};
 use portcullis_exchange::versions::VersionScheme;
-use portcullis_wire::json::Json;
 
 use super::read::read_scheme;
 
@@ -22,7 +21,7 @@ impl Section for Versions {
     const NAME: &'static str = "versions";
 
     fn read(node: &Node<'_>, reading: &mut Reading<'_>) -> Option<Self> {
-        read_scheme(node, reading.problems).map(|scheme| Self(Rc::new(scheme)))
+        read_scheme(node, reading.notes, reading.problems).map(|scheme| Self(Rc::new(scheme)))
     }
 
     fn register(section: &Rc<Self>, registry: &mut Registry) {
@@ -51,18 +50,4 @@ pub(crate) fn show(scheme: &Rc<VersionScheme>, of: &str, gauges: &mut Gauges) {
             gauges.add(&name, Aggregation::Same, move |_| u64::from(sunset));
         }
     }
-}
-
-/// The names of all versions that a document has, in itself or in an API, as they are written.
-pub fn known_versions<'d>(document: &Node<'d>) -> Vec<&'d str> {
-    let of = |json: &'d Json| {
-        let known = json.step(Versions::NAME).and_then(|all| all.step("known"));
-        let known = known.and_then(Json::as_object);
-        known.into_iter().flat_map(|known| known.iter())
-    };
-    let apis = document.json().step("apis").and_then(Json::as_object);
-    let apis = apis.into_iter().flat_map(|apis| apis.iter());
-    let of_apis = apis.flat_map(|(_, api)| of(api));
-    let all = of(document.json()).chain(of_apis);
-    all.map(|(name, _)| name).collect()
 }

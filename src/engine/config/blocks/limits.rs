@@ -71,7 +71,8 @@ fn what_may_not_be_meant_is_noted() {
     );
     let noted_of_key = notes(&by_key, "");
     assert!(
-        noted_of_key.len() == 1 && noted_of_key[0].contains("percent: this limit is asked before"),
+        matches!(&noted_of_key[..], [share, key]
+            if share.contains("percent: this limit is asked before") && key.contains("/key: clients choose")),
         "{noted_of_key:?}"
     );
     for fields in [
@@ -96,4 +97,127 @@ fn what_may_not_be_meant_is_noted() {
         noted.len() == 1 && noted[0].starts_with("/routes/0/rate_limits/0/cost: "),
         "{noted:?}"
     );
+}
+
+#[test]
+fn limits_that_clients_evade_are_noted_unless_another_bounds_them() {
+    const BUCKET: &str = r#""token_bucket": { "max_tokens": 9, "fill_interval": "1s" }"#;
+    let limit = |name: &str, more: &str| format!(r#"{{ "name": "{name}", {more}, {BUCKET} }}"#);
+    let told = |limits: &str| {
+        let notes = notes(limits, "");
+        let ours = notes
+            .into_iter()
+            .filter(|note| note.contains("clients choose"));
+        ours.collect::<Vec<String>>()
+    };
+    for (key, what) in [
+        (
+            r#"[{ "header": "x-tenant" }]"#,
+            r#"the header field "x-tenant""#,
+        ),
+        (
+            r#"["client_address", { "query_parameter": "id" }]"#,
+            r#"the parameter "id" of the query"#,
+        ),
+        (r#"["claimed_subject"]"#, "the subject of a token"),
+    ] {
+        let free = limit("free", &format!(r#""key": {key}"#));
+        let found = told(&free);
+        let [note] = &found[..] else {
+            panic!("{key}: {found:?}");
+        };
+        assert!(
+            note.starts_with("/routes/0/rate_limits/0/key: clients choose") && note.contains(what),
+            "{note}"
+        );
+        for beside in [
+            r#""key": ["client_address"]"#,
+            r#""key": ["subject"]"#,
+            r#""key": ["route"]"#,
+            r#""key": []"#,
+        ] {
+            let found = told(&format!("{free}, {}", limit("bound", beside)));
+            assert_eq!(found, [""; 0], "{key} {beside}");
+        }
+        for beside in [
+            r#""key": ["client_address"], "mode": "shadow""#,
+            r#""key": ["client_address"], "percent": 5, "percent_by": "address""#,
+            r#""key": ["client_address"], "charge": { "on_status": [401] }"#,
+            r#""key": ["client_address", { "header": "x-other" }]"#,
+        ] {
+            let found = told(&format!("{free}, {}", limit("bound", beside)));
+            assert!(!found.is_empty(), "{key} {beside}");
+        }
+    }
+    let lockout = limit(
+        "lockout",
+        r#""key": [{ "header": "x-account" }], "charge": { "on_status": [401] }"#,
+    );
+    assert_eq!(told(&lockout), [""; 0]);
+    let skipped = limit("free", r#""key": [{ "header": "x" }], "missing": "skip""#);
+    assert!(told(&skipped)[0].contains("without it nothing is counted"));
+    let tier = |numbers: &str| {
+        let tiers =
+            format!(r#"[{{ "when": {{ "header": "x-plan", "exact": "gold" }}, {numbers} }}]"#);
+        told(&limit(
+            "tiers",
+            &format!(r#""key": ["subject"], "tiers": {tiers}"#),
+        ))
+    };
+    for wider in [
+        r#""unlimited": true"#,
+        r#""token_bucket": { "max_tokens": 10, "fill_interval": "2s" }"#,
+        r#""token_bucket": { "max_tokens": 9, "tokens_per_fill": 2, "fill_interval": "1s" }"#,
+    ] {
+        let found = tier(wider);
+        assert!(
+            matches!(&found[..], [note] if note.starts_with("/routes/0/rate_limits/0/tiers/0/when: ")),
+            "{wider}: {found:?}"
+        );
+    }
+    let narrower = r#""token_bucket": { "max_tokens": 2, "fill_interval": "1s" }"#;
+    assert_eq!(tier(narrower), [""; 0]);
+}
+
+#[test]
+fn bounds_of_a_delay_that_never_count_are_noted() {
+    let told = |rate: u64, delay: &str| {
+        let limit = format!(
+            r#"{{ "name": "l", "key": [], "token_bucket": {{ "max_tokens": 9, "tokens_per_fill": {rate}, "fill_interval": "60s" }},
+                "on_limit": {{ "delay": {{ {delay} }} }} }}"#
+        );
+        notes(&limit, "")
+    };
+    let at = "/routes/0/rate_limits/0/on_limit/delay/";
+    for (rate, delay, field, what) in [
+        (
+            6000,
+            r#""max": "5s", "queue": 10"#,
+            "max: ",
+            "10 that wait are through in 100ms, so that none waits for 5s",
+        ),
+        (60_000, r#""max": "5s""#, "max: ", "100 that wait"),
+        (
+            600,
+            r#""max": "2s", "queue": 1000"#,
+            "queue: ",
+            "no more than 20 get their turn within 2s, so that 1000 never wait",
+        ),
+        (1, r#""max": "2s""#, "max: ", "a turn comes up every 60s"),
+    ] {
+        let found = told(rate, delay);
+        assert!(
+            matches!(&found[..], [note] if note.starts_with(&[at, field].concat()) && note.contains(what)),
+            "{delay}: {found:?}"
+        );
+    }
+    for (rate, delay) in [
+        (6000, r#""max": "2s", "queue": 100"#),
+        (6000, r#""max": "2s""#),
+        (600, r#""max": "2s""#),
+        (600, r#""max": "2s", "queue": 40"#),
+        (60, r#""max": "1s", "queue": 1"#),
+    ] {
+        assert_eq!(told(rate, delay), [""; 0], "{delay}");
+    }
 }

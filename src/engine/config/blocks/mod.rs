@@ -5,6 +5,8 @@ mod cors;
 mod key_sets;
 mod limits;
 mod order;
+mod shares;
 mod signature_checks;
 mod signers;
 mod traffic;
+mod versions;

@@ -234,6 +234,13 @@ impl LimitAlgorithm {
         [of_each!(self, each => constants(each).1), one, two, three]
     }
 
+    /// Whether more passes by it than by another: at once, or in time.
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        let numbers = |rule: &Self| (u128::from(rule.quota()), u128::from(rule.period()));
+        let ((own, own_period), (others, other_period)) = (numbers(self), numbers(other));
+        own > others || own.saturating_mul(other_period) > others.saturating_mul(own_period)
+    }
+
     /// [`Algorithm::with_debt`]
     #[must_use]
     pub fn with_debt(self) -> Self {

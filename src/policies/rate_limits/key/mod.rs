@@ -1,6 +1,7 @@
 //! What a request is counted by: an ordered list of parts, each read from the request or from
 //! what is known of its sender.
 
+mod kinds;
 mod networks;
 pub mod query;
 mod read;
@@ -19,7 +20,6 @@ use portcullis_exchange::geo::{Asn, Geo};
 use portcullis_exchange::host::Host;
 use portcullis_exchange::lifecycle::RequestVersion;
 use portcullis_exchange::plan;
-use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::{CredentialKind, Principal};
 use portcullis_exchange::route::PathTemplate;
 use portcullis_wire::address;
@@ -99,87 +99,6 @@ enum Value<'v> {
 }
 
 impl Key {
-    /// When all parts can be known.
-    pub fn stage(&self) -> Stage {
-        let proven = |part: &KeyPart| matches!(part, KeyPart::Subject | KeyPart::Claim(..));
-        if self.parts.iter().any(proven) {
-            Stage::Identity
-        } else {
-            Stage::Arrival
-        }
-    }
-
-    /// Whether it says who asks before that is known.
-    pub fn has_claimed_subject(&self) -> bool {
-        let claimed = |part: &KeyPart| matches!(part, KeyPart::ClaimedSubject);
-        self.parts.iter().any(claimed)
-    }
-
-    /// The header fields that are a part of it.
-    pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.parts.iter().filter_map(|part| match part {
-            KeyPart::Header(name) => Some(name),
-            _ => None,
-        })
-    }
-
-    /// Whether a part of it comes from a token: what that means depends on who issued it.
-    pub fn is_of_tokens(&self) -> bool {
-        let of_token = |part: &KeyPart| {
-            matches!(
-                part,
-                KeyPart::Subject | KeyPart::ClaimedSubject | KeyPart::Claim(..)
-            )
-        };
-        self.parts.iter().any(of_token)
-    }
-
-    /// What its parts are, as the document names them.
-    pub fn kinds(&self) -> Vec<&'static str> {
-        let kind = |part: &KeyPart| match part {
-            KeyPart::ClientAddress { .. } => "client_address",
-            KeyPart::Subject => "subject",
-            KeyPart::ClaimedSubject => "claimed_subject",
-            KeyPart::Claim(..) => "claim",
-            KeyPart::Header(_) => "header",
-            KeyPart::QueryParameter(_) => "query_parameter",
-            KeyPart::Network(_) => "network",
-            KeyPart::Country(_) => "country",
-            KeyPart::Asn(_) => "asn",
-            KeyPart::PathTemplate(_) => "path_template",
-            KeyPart::Method => "method",
-            KeyPart::Route => "route",
-            KeyPart::Version => "version",
-            KeyPart::Constant(_) => "constant",
-        };
-        self.parts.iter().map(kind).collect()
-    }
-
-    /// Whether it has no parts.
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    /// For how many values there should be room, unless the document says so.
-    pub fn usual_entries(&self) -> u64 {
-        let constant = |part: &KeyPart| matches!(part, KeyPart::Constant(_));
-        // The document has a number of these that clients cannot raise.
-        let listed = |part: &KeyPart| {
-            constant(part)
-                || matches!(
-                    part,
-                    KeyPart::Route | KeyPart::Version | KeyPart::PathTemplate(_)
-                )
-        };
-        if self.parts.iter().all(constant) {
-            1
-        } else if self.parts.iter().all(listed) {
-            1 << 10
-        } else {
-            1 << 16
-        }
-    }
-
     /// Hands out the key of a request, piece by piece: bytes that differ whenever keys differ.
     ///
     /// # Errors

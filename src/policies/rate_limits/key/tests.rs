@@ -1,6 +1,7 @@
 use super::*;
 use crate::rate_limits::named::LimitNames;
 use portcullis_document::{Node, Problems};
+use portcullis_exchange::policy::Stage;
 use portcullis_exchange::principal::{CredentialKind, Principal, Roles};
 use portcullis_exchange::target::Target;
 use portcullis_memory_host::MemoryHost;

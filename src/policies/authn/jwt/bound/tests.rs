@@ -415,6 +415,7 @@ fn the_hosts_of_a_service_are_told_or_asked_for() {
         binding(bound).finish(&mut Finishing {
             document: &Node::root(&json),
             routes: &["r"],
+            is_whole: true,
             notes: &mut notes,
             problems: &mut problems,
         });
