@@ -34,10 +34,12 @@ impl Condition {
 impl VersionTest {
     /// Whether the condition holds for none of the versions of these names.
     pub fn never_holds(&self, names: &[&str]) -> bool {
-        let texts = self.check.texts();
-        let names_one = texts.into_iter().any(|text| names.contains(&text));
-        let is_equality = self.check.is_equality();
-        !self.is_negated && !(is_equality && names_one) && self.impossible(names).is_some()
+        if self.is_negated {
+            return false;
+        }
+        let mut texts = self.check.texts();
+        let names_one = self.check.is_equality() && texts.any(|text| names.contains(&text));
+        !names_one && self.impossible(names).is_some()
     }
 
     /// Why it passes for none of the versions of these names, or not for one that it asks for.
