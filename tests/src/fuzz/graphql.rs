@@ -70,13 +70,16 @@ fn totals(text: &[u8], tokens: u32) -> Result<Vec<Read>, DocumentFault> {
 }
 
 /// Whether a text has what the other reader, which is of an older edition, does not know: directives of variables,
-/// surrogates and numbers of many digits, deep nesting.
+/// surrogates and numbers of many digits, exponents that begin with 0 or 9, deep nesting.
 fn is_newer(text: &str) -> bool {
     let long = text
         .split(|c: char| !c.is_ascii_digit())
         .any(|digits| digits.len() > 17);
     let depth = text.matches(['{', '[']).count() > 40;
+    let mut exponents = text.split(['e', 'E']).skip(1);
+    let exponent = exponents.any(|rest| rest.starts_with(['0', '9']));
     long || depth
+        || exponent
         || text.contains("\\u")
         || text.contains('@') && text.contains('$')
         || !text.is_ascii()
