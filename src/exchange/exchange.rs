@@ -114,6 +114,8 @@ pub struct SeldomFacts {
     pub place: Option<Box<dyn Any>>,
     /// Why it cannot be told which version of the API the request is for. Written by `versions`.
     pub version_fault: Option<VersionFault>,
+    /// The parameters of the query in which its version was looked for. Written by `versions`.
+    pub version_parameters: Option<Rc<[Box<str>]>>,
     /// What it asks for, if it is a GraphQL request that has been read, or cannot be. Written by `graphql`.
     graphql: Option<Result<Rc<GraphqlRequest>, UnreadGraphql>>,
 }

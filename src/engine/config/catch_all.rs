@@ -2,7 +2,7 @@
 
 use super::document::first_segments;
 use super::problem::Quoted;
-use super::uneven::{Versioned, enforced};
+use super::uneven::{OTHERWISE, Versioned, enforced};
 use crate::engine::{Mode, Route, Step};
 use portcullis_exchange::route::{HeldRequests, PathIndex};
 use portcullis_exchange::section::Section;
@@ -59,6 +59,15 @@ pub(super) fn notes<'r>(
                         ));
                         break;
                     }
+                    Found::Stronger(lacking) => {
+                        notes.push(format!(
+                            "/routes/{place}: the route {} lacks {lacking}, which {} has on the same paths for other versions: a client that asks for version {} is not held to it; add it",
+                            Quoted(&route.name),
+                            Quoted(&around.name),
+                            of.join(", "),
+                        ));
+                        break;
+                    }
                     Found::TakesAll => break,
                     Found::Nothing => {}
                 }
@@ -82,6 +91,8 @@ struct Search<'s> {
 enum Found {
     /// It takes them, or some, and asks for less.
     Weaker { asked: String, lacking: String },
+    /// It takes them all and no others, and asks for more.
+    Stronger(String),
     /// It takes them all, and asks for as much.
     TakesAll,
     /// It takes none, or not all.
@@ -116,12 +127,17 @@ impl Search<'_> {
         }
         let is_there = |name: &str| enforced(other).any(|own| own == name);
         let mut lacking: Vec<String> = Vec::new();
-        // Whether its version is judged is said of the route itself.
-        for name in enforced(self.route).filter(|name| *name != Versions::NAME) {
+        for name in enforced(self.route).filter(|name| !OTHERWISE.contains(name)) {
             let quoted = format!("`{name}`");
             if !is_there(name) && !lacking.contains(&quoted) {
                 lacking.push(quoted);
             }
+        }
+        if lacking.is_empty()
+            && takes_all
+            && let Some(less) = self.asks_for_less(other)
+        {
+            return less;
         }
         match lacking.as_slice() {
             [] if takes_all => Found::TakesAll,
@@ -131,6 +147,23 @@ impl Search<'_> {
                 lacking: lacking.join(", "),
             },
         }
+    }
+
+    /// What another has that takes all of these requests, and no others but for their version.
+    fn asks_for_less(&self, other: &Route) -> Option<Found> {
+        if self.segment.is_some()
+            || self.route.matcher.holds_whatever_version(&other.matcher) != HeldRequests::All
+        {
+            return None;
+        }
+        let mut lacking: Vec<String> = Vec::new();
+        for name in enforced(other).filter(|name| !OTHERWISE.contains(name)) {
+            let quoted = format!("`{name}`");
+            if !enforced(self.route).any(|own| own == name) && !lacking.contains(&quoted) {
+                lacking.push(quoted);
+            }
+        }
+        (!lacking.is_empty()).then(|| Found::Stronger(lacking.join(", ")))
     }
 
     /// A version that requests may name and with which they come to a route, and to none of the group.
@@ -216,6 +249,26 @@ mod tests {
             matches!(&found[..], [note] if note.contains("another version, or for none,")),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn a_route_of_one_version_that_asks_for_less_is_noted() {
+        let more = format!(", {DENY}");
+        let weak = route(
+            "weak",
+            r#""version": ["v1"], "path": {"prefix": "/orders"}"#,
+            "",
+        );
+        let strong = route("strong", r#""path": {"prefix": "/orders"}"#, &more);
+        let found = notes(HEADER, BOTH, &format!("{weak}, {strong}"));
+        let [note] = &found[..] else {
+            panic!("{found:?}");
+        };
+        let wanted = "/routes/0: the route \"weak\" lacks `deny_patterns`, which \"strong\" has on the same paths for other versions: a client that asks for version v1 is";
+        assert!(note.starts_with(wanted), "{note}");
+        let wider = route("strong", r#""path": {"prefix": "/"}"#, &more);
+        let found = notes(HEADER, BOTH, &format!("{weak}, {wider}"));
+        assert_eq!(found, [""; 0]);
     }
 
     #[test]

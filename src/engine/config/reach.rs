@@ -2,7 +2,7 @@
 
 use super::document::first_segments;
 use super::problem::Quoted;
-use crate::engine::Route;
+use crate::engine::{Route, Step};
 use portcullis_exchange::route::{PathIndex, RequestMatcher};
 use portcullis_exchange::target::{LetterCase, PathRules, fold_case};
 
@@ -20,13 +20,21 @@ pub(super) fn any_case_paths(routes: &[Route], rules: PathRules) -> PathIndex {
 /// Notes an open route for all that guarded ones leave: a path or host that a service takes for a guarded one
 /// and the filter does not, comes to it.
 pub(super) fn open_rest(routes: &[Route], rules: PathRules) -> Option<String> {
-    let rest = |route: &Route| route.is_open && route.matcher.is_for_all_paths();
+    // What is answered here reaches no service.
+    let ends = |step: &Step| step.declared.ends_chain && step.is_always_enforced();
+    let rest = |route: &Route| {
+        route.is_open && route.matcher.is_for_all_paths() && !route.chain.steps.iter().any(ends)
+    };
     let at = routes.iter().position(rest)?;
     let route = routes.get(at)?;
     let names = |guarded: &RequestMatcher| {
         guarded.names_paths() || (guarded.names_hosts() && !route.matcher.names_hosts())
     };
-    let guarded = |route: &&Route| !route.is_open && names(&route.matcher);
+    // A service of other hosts knows nothing of these paths.
+    let shares =
+        |guarded: &RequestMatcher| !guarded.names_paths() || guarded.meets_hosts_of(&route.matcher);
+    let guarded =
+        |route: &&Route| !route.is_open && names(&route.matcher) && shares(&route.matcher);
     let guarded = routes.iter().take(at).find(guarded)?;
     let (what, cure) = match (guarded.matcher.names_paths(), rules.letter_case) {
         (false, _) => ("host", "; name its hosts"),

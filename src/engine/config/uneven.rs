@@ -12,6 +12,17 @@ use portcullis_policies::versions::Versions;
 /// The most notes.
 const MOST: usize = 32;
 
+/// What a version may have for itself: these ask nothing of a request that another version would be spared.
+pub(super) const OTHERWISE: [&str; 7] = [
+    "cors",
+    "error_pages",
+    "maintenance",
+    "request_headers",
+    "respond",
+    "response_headers",
+    "versions",
+];
+
 /// The same path in several versions.
 pub(super) type Versioned<'r> = Vec<(usize, &'r Route, Vec<&'r str>)>;
 
@@ -51,7 +62,7 @@ fn of_group<'r>(group: &'r Versioned<'r>) -> impl Iterator<Item = String> + 'r {
         let mut lacking: Vec<(&'static str, &Route)> = Vec::new();
         let others = group.iter().filter(|(_, _, other)| other != of);
         for (_, other, _) in others {
-            for name in enforced(other) {
+            for name in enforced(other).filter(|name| !OTHERWISE.contains(name)) {
                 let is_known = lacking.iter().any(|(each, _)| *each == name);
                 if !is_known && !enforced(route).any(|own| own == name) {
                     lacking.push((name, other));

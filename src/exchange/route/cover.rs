@@ -102,6 +102,11 @@ impl RequestMatcher {
                     .all(|host| self.hosts.iter().any(|each| each.holds_all_of(host))))
     }
 
+    /// Whether both may be for one host.
+    pub fn meets_hosts_of(&self, other: &Self) -> bool {
+        other.hosts.is_empty() || self.meets_host(&other.hosts)
+    }
+
     /// Whether it may be for a host that one of these is for.
     pub fn meets_host(&self, hosts: &[HostPattern]) -> bool {
         let meets = |own: &HostPattern| {

@@ -116,7 +116,8 @@ fn weight(range: &MediaType<'_>) -> Option<Weight> {
     }
 }
 
-/// The ranges of a field, between its commas; none for one that is not closed.
+/// The ranges of a field, between its commas; none for one whose quotation mark is not closed, or has a `,` or `;` in
+/// it.
 fn ranges(field: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = Some(field);
     std::iter::from_fn(move || {
@@ -127,7 +128,12 @@ fn ranges(field: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
                 _ if is_escaped => is_escaped = false,
                 b'\\' if is_quoted => is_escaped = true,
                 b'"' => is_quoted = !is_quoted,
-                b',' if !is_quoted => {
+                // Many services part ranges and parameters without regard to quotation marks.
+                b',' | b';' if is_quoted => {
+                    rest = None;
+                    return Some(None);
+                }
+                b',' => {
                     let (range, after) = whole.split_at_checked(at)?;
                     rest = after.get(1..);
                     return Some(Some(range.trim_ascii()));

@@ -88,6 +88,14 @@ impl VersionScheme {
         })
     }
 
+    /// The parameters of the query that may name a version.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().filter_map(|place| match place {
+            VersionPlace::Query(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// The place of the version of that name.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.known.iter().position(|each| *each.name == *name)

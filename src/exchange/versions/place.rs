@@ -5,7 +5,7 @@ use super::{NamedVersion, VersionFault, VersionScheme, accept};
 use crate::alike::{comes_alike, is_like};
 use crate::blanks::without_blanks;
 use crate::exchange::Request;
-use portcullis_wire::headers::HeaderName;
+use portcullis_wire::headers::{HeaderName, are_alike};
 use portcullis_wire::urlencoded::{Controls, pairs};
 
 /// Where a request may name its version.
@@ -37,6 +37,19 @@ impl VersionPlace {
                 HeaderName::parse(ACCEPT).ok()
             }
             VersionPlace::PathSegment(_) | VersionPlace::Query(_) => None,
+        }
+    }
+
+    /// Whether two fields or parameters are one for some services, so that no request may name its version in both.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (VersionPlace::Header(one), VersionPlace::Header(other)) => {
+                are_alike(one.as_str().as_bytes(), other.as_str().as_bytes())
+            }
+            (VersionPlace::Query(one), VersionPlace::Query(other)) => {
+                is_like(one, other) || is_like_but_for_dashes(one, other)
+            }
+            _ => self == other,
         }
     }
 
@@ -162,7 +175,8 @@ fn in_query(
     let mut found = None;
     for pair in &pairs {
         if pair.name != name {
-            if is_like(&pair.name, name) || is_like_but_for_dashes(&pair.name, name) {
+            let bare = pair.name.trim();
+            if is_like(bare, name) || is_like_but_for_dashes(bare, name) {
                 return Err(VersionFault::Repeated);
             }
         } else if found.replace(&pair.value).is_some() {

@@ -155,8 +155,13 @@ impl Parameters {
         let mut came = Vec::with_capacity(pairs.len());
         let mut kept = Vec::with_capacity(pairs.len());
         let mut stripped = false;
+        let versions = exchange.facts.seldom();
+        let versions = versions.and_then(|facts| facts.version_parameters.as_deref());
+        let versions = versions.unwrap_or_default();
+        // What names the version has been judged, and the service may go by it.
+        let is_version = |name: &str| versions.iter().any(|read| **read == *name);
         for Pair { raw, name, value } in pairs {
-            if !set.declares(&name) {
+            if !set.declares(&name) && !is_version(&name) {
                 match self.undeclared {
                     Undeclared::Strip => {
                         stripped = true;

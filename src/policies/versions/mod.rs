@@ -89,7 +89,9 @@ fn compile(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Vec<Cha
 }
 
 fn parts(scheme: &Rc<VersionScheme>) -> Vec<ChainPart> {
-    let mut parts = ChainPart::only(Stage::Origin, VersionJudge(Rc::clone(scheme)));
+    let parameters: Rc<[Box<str>]> = scheme.parameters().map(Box::from).collect();
+    let parameters = (!parameters.is_empty()).then_some(parameters);
+    let mut parts = ChainPart::only(Stage::Origin, VersionJudge(Rc::clone(scheme), parameters));
     let mut known = scheme.known.iter();
     if known.any(|version| !version.lifecycle.brownouts.is_empty()) {
         parts.extend(ChainPart::only(
@@ -100,11 +102,14 @@ fn parts(scheme: &Rc<VersionScheme>) -> Vec<ChainPart> {
     parts
 }
 
-/// Whether there is such a version, and what is told of it.
-struct VersionJudge(Rc<VersionScheme>);
+/// Whether there is such a version, and what is told of it; and the parameters of the query that name one.
+struct VersionJudge(Rc<VersionScheme>, Option<Rc<[Box<str>]>>);
 
 impl Policy for VersionJudge {
     fn check_request(&self, exchange: &mut Exchange<'_>, host: &dyn Host) -> Verdict {
+        if let Some(parameters) = &self.1 {
+            exchange.facts.seldom_mut().version_parameters = Some(Rc::clone(parameters));
+        }
         let (version, refusal) = self.0.judge(&exchange.request, exchange.arrived);
         let version = version.unwrap_or_else(|fault| {
             exchange.facts.seldom_mut().version_fault = Some(fault);

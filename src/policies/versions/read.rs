@@ -114,15 +114,19 @@ fn read_places(node: &Node<'_>, problems: &mut Problems) -> Option<Vec<VersionPl
         return None;
     }
     let before = |at: usize| places.get(..at).unwrap_or_default();
-    let twice = places
-        .iter()
-        .enumerate()
-        .find(|(at, place)| before(*at).contains(place));
-    if let Some((at, _)) = twice {
-        problems.report(
-            &node.pointer().item(at),
-            "is there twice; remove one of them",
-        );
+    let mut twice = places.iter().enumerate().filter_map(|(at, place)| {
+        let mut before = before(at).iter();
+        let like = before.find(|each| each.is_like(place))?;
+        Some((at, like == place))
+    });
+    if let Some((at, is_same)) = twice.next() {
+        let reason = match is_same {
+            true => "is there twice; remove one of them",
+            false => {
+                "is for some services the one before it, so that every request with it would be refused; keep one of them"
+            }
+        };
+        problems.report(&node.pointer().item(at), reason);
         return None;
     }
     Some(places)

@@ -202,6 +202,13 @@ fn claim(
     named: &mut Vec<HeaderName>,
     context: &mut Context<'_>,
 ) -> Option<()> {
+    if name.as_str().contains('*') {
+        node.report(
+            context.problems,
+            "names one field, in which `*` is a letter like others; write each name",
+        );
+        return None;
+    }
     if let Some(reason) = (rules.refuses)(name, value) {
         node.report(context.problems, reason);
         return None;
